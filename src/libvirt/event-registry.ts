@@ -1,0 +1,205 @@
+import { EventQueue } from '../core/event-queue.ts'
+import { type EventKind, EVENT_KINDS, type LibvirtEvent } from './protocol/events.gen.ts'
+import type { Procedure } from './protocol/procedure.ts'
+import * as remote from './protocol/remote.gen.ts'
+import type { Packet } from './packets.ts'
+import { LibvirtError } from './errors.ts'
+import { decodeBody, protocolError, type RpcClient } from './rpc-client.ts'
+
+/** Procedures that register and deregister the events of one object. */
+interface Registrar {
+  register(client: RpcClient, eventId: number, onId: (callbackId: number) => void): Promise<unknown>
+  readonly deregister: Procedure<{ callbackID: number }, undefined>
+}
+
+const REGISTRARS: Readonly<Record<EventKind['object'], Registrar>> = {
+  domain: {
+    register: (client, eventID, onId) =>
+      client.call(remote.REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, { eventID, dom: null }, { onResult: (ret) => onId(ret.callbackID) }),
+    deregister: remote.REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY,
+  },
+  network: {
+    register: (client, eventID, onId) =>
+      client.call(remote.REMOTE_PROC_CONNECT_NETWORK_EVENT_REGISTER_ANY, { eventID, net: null }, { onResult: (ret) => onId(ret.callbackID) }),
+    deregister: remote.REMOTE_PROC_CONNECT_NETWORK_EVENT_DEREGISTER_ANY,
+  },
+  pool: {
+    register: (client, eventID, onId) =>
+      client.call(remote.REMOTE_PROC_CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY, { eventID, pool: null }, { onResult: (ret) => onId(ret.callbackID) }),
+    deregister: remote.REMOTE_PROC_CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY,
+  },
+  nodedev: {
+    register: (client, eventID, onId) =>
+      client.call(remote.REMOTE_PROC_CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY, { eventID, dev: null }, { onResult: (ret) => onId(ret.callbackID) }),
+    deregister: remote.REMOTE_PROC_CONNECT_NODE_DEVICE_EVENT_DEREGISTER_ANY,
+  },
+  secret: {
+    register: (client, eventID, onId) =>
+      client.call(remote.REMOTE_PROC_CONNECT_SECRET_EVENT_REGISTER_ANY, { eventID, secret: null }, { onResult: (ret) => onId(ret.callbackID) }),
+    deregister: remote.REMOTE_PROC_CONNECT_SECRET_EVENT_DEREGISTER_ANY,
+  },
+}
+
+const KIND_BY_MESSAGE: ReadonlyMap<number, EventKind> = new Map(EVENT_KINDS.map((kind) => [kind.message, kind]))
+
+/** What a daemon answers to an event id that is newer than itself (remote_daemon_dispatch.c), with VIR_ERR_INTERNAL_ERROR. */
+const UNSUPPORTED_EVENT = /unsupported .*event ID/i
+
+/** One kind that is registered, or is about to be, with the daemon: once a connection, for any number of subscribers. */
+interface Registration {
+  readonly kind: EventKind
+  readonly subscribers: Set<EventQueue<LibvirtEvent>>
+  /** Settles when the daemon has answered. */
+  readonly registered: Promise<unknown>
+  /** Known once the daemon has answered; messages come with it. */
+  callbackId: number | undefined
+}
+
+/** A kind that the daemon or its driver does not have. */
+export interface SkippedKind {
+  readonly kind: EventKind
+  readonly reason: string
+}
+
+/** Events of one subscription. */
+export interface EventStream extends AsyncIterableIterator<LibvirtEvent>, AsyncDisposable {
+  /** Events lost because they were not read in time. */
+  readonly dropped: number
+  /** Kinds that were asked for and that the daemon or its driver does not have. */
+  readonly skipped: readonly SkippedKind[]
+}
+
+class EventSubscription extends EventQueue<LibvirtEvent> implements EventStream {
+  readonly skipped: SkippedKind[] = []
+}
+
+/**
+ * The event kinds of one connection and who wants them. A daemon refuses to register a kind twice on one connection
+ * (remote_daemon_dispatch.c: "event callback already tracked"), so each is registered for its first subscriber and
+ * deregistered after its last.
+ */
+export class EventRegistry {
+  readonly #client: RpcClient
+  /** By message procedure. */
+  readonly #registrations = new Map<number, Registration>()
+  /** Callback ids being deregistered, by message procedure: their messages may come until the daemon has answered. */
+  readonly #ending = new Map<number, Promise<void>>()
+
+  constructor(client: RpcClient) {
+    this.#client = client
+  }
+
+  /** Takes one message of the remote program. @throws {LibvirtError} when it is no event that was registered. */
+  deliver(packet: Packet): void {
+    const kind = KIND_BY_MESSAGE.get(packet.procedure)
+    if (packet.program !== remote.REMOTE_PROGRAM || packet.version !== remote.REMOTE_PROTOCOL_VERSION || !kind)
+      throw protocolError(packet, 'an unknown event')
+    const event = decodeBody(packet, kind.type)
+    const registration = this.#registrations.get(packet.procedure)
+    if (registration?.callbackId === event.callbackID) {
+      for (const queue of registration.subscribers) queue.push(event)
+    } else if (!this.#ending.has(packet.procedure))
+      throw protocolError(packet, `a ${kind.object} ${kind.kind} event that nobody registered`)
+  }
+
+  /** Registers `kinds` and returns their events; ends with the connection, with the connection's error. */
+  async subscribe(
+    kinds: readonly EventKind[],
+    options: { limit: number; signal?: AbortSignal | undefined },
+  ): Promise<EventStream> {
+    options.signal?.throwIfAborted()
+    let ended = false
+    const stream = new EventSubscription({
+      ...options,
+      onEnd: () => {
+        ended = true
+        for (const kind of kinds) void this.#leave(kind, stream)
+      },
+    })
+    const outcomes = await Promise.allSettled(kinds.map((kind) => this.#join(kind, stream)))
+    for (const [index, outcome] of outcomes.entries()) {
+      const kind = kinds[index]
+      if (outcome.status === 'fulfilled' || !kind) continue
+      if (isUnsupported(outcome.reason)) stream.skipped.push({ kind, reason: outcome.reason.message })
+      else {
+        await stream.return()
+        throw outcome.reason
+      }
+    }
+    if (ended) for (const kind of kinds) void this.#leave(kind, stream)
+    return stream
+  }
+
+  /** Ends every subscription after a lost connection; each consumer reads what waits and then gets `error`. */
+  fail(error: LibvirtError): void {
+    const queues = this.#queues()
+    this.#registrations.clear()
+    for (const queue of queues) queue.close(error)
+  }
+
+  /** Ends every subscription, each after what waits in it, and deregisters with the daemon. Never rejects. */
+  async close(): Promise<void> {
+    const queues = this.#queues()
+    const done = [...this.#registrations.values()].map((registration) => this.#deregister(registration))
+    for (const queue of queues) queue.close()
+    await Promise.all(done)
+  }
+
+  #queues(): Set<EventQueue<LibvirtEvent>> {
+    return new Set([...this.#registrations.values()].flatMap((registration) => [...registration.subscribers]))
+  }
+
+  async #join(kind: EventKind, queue: EventQueue<LibvirtEvent>): Promise<void> {
+    await this.#ending.get(kind.message)
+    let registration = this.#registrations.get(kind.message)
+    if (!registration) {
+      const fresh: Registration = {
+        kind,
+        subscribers: new Set(),
+        callbackId: undefined,
+        registered: REGISTRARS[kind.object].register(this.#client, kind.id, (callbackId) => {
+          fresh.callbackId = callbackId
+        }),
+      }
+      registration = fresh
+      this.#registrations.set(kind.message, registration)
+    }
+    registration.subscribers.add(queue)
+    try {
+      await registration.registered
+    } catch (error) {
+      if (this.#registrations.get(kind.message) === registration) this.#registrations.delete(kind.message)
+      throw error
+    }
+  }
+
+  async #leave(kind: EventKind, queue: EventQueue<LibvirtEvent>): Promise<void> {
+    const registration = this.#registrations.get(kind.message)
+    if (registration?.subscribers.delete(queue) && registration.subscribers.size === 0)
+      await this.#deregister(registration)
+  }
+
+  async #deregister(registration: Registration): Promise<void> {
+    const { kind } = registration
+    const finish = async (): Promise<void> => {
+      try {
+        await registration.registered
+        if (registration.callbackId === undefined) return
+        await this.#client.call(REGISTRARS[kind.object].deregister, { callbackID: registration.callbackId })
+      } catch {
+        // A daemon that refuses, or a lost connection, leaves nothing to deregister.
+      } finally {
+        this.#ending.delete(kind.message)
+      }
+    }
+    this.#registrations.delete(kind.message)
+    const done = finish()
+    this.#ending.set(kind.message, done)
+    await done
+  }
+}
+
+function isUnsupported(error: unknown): error is LibvirtError {
+  if (!(error instanceof LibvirtError)) return false
+  return error.code === 'ERR_LIBVIRT_NO_SUPPORT' || UNSUPPORTED_EVENT.test(error.message)
+}

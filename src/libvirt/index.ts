@@ -1,0 +1,18 @@
+export type { ClientEnvironment } from './client-config.ts'
+export { Connection, connect, type ConnectOptions, type EventOptions } from './connection.ts'
+export { LibvirtError, type LibvirtErrorCode } from './errors.ts'
+export type { EventStream, SkippedKind } from './event-registry.ts'
+export {
+  encodePacket,
+  PACKET_BODY_OFFSET,
+  PACKET_BYTES_MAX,
+  type Packet,
+  PacketDecoder,
+  type PacketHeader,
+} from './packets.ts'
+export * as enums from './protocol/enums.gen.ts'
+export { EVENT_KINDS, type EventKind, type LibvirtEvent } from './protocol/events.gen.ts'
+export type { MessageType, Procedure } from './protocol/procedure.ts'
+export { VOID } from './protocol/procedure.ts'
+export * as remote from './protocol/remote.gen.ts'
+export * as rpc from './protocol/rpc.gen.ts'

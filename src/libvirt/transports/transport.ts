@@ -1,0 +1,17 @@
+/** What a transport tells its owner. */
+export interface TransportHandlers {
+  /** The next bytes of the stream; the buffer is the receiver's to keep. */
+  data(chunk: Buffer): void
+  /** The stream has ended, once; `error` when it did not end of itself. */
+  closed(error: Error | undefined): void
+}
+
+/** A byte stream to a daemon. Bytes are pushed, not pulled: reading must never wait for a consumer of events. */
+export interface Transport {
+  /** Begins to read; to be called once. */
+  start(handlers: TransportHandlers): void
+  /** Queues bytes; returns how many bytes wait in this process. */
+  write(bytes: Buffer): number
+  /** Ends the stream at once; `closed` is still called. */
+  destroy(): void
+}

@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { watch } from 'node:fs/promises'
+import { join } from 'node:path'
+import { tempDir } from './peers.ts'
+
+export const LIBVIRTD = '/usr/sbin/libvirtd'
+export const VIRSH = '/usr/bin/virsh'
+
+/** A libvirtd of its own: its configuration, run, state and cache folders are empty file systems that only it sees. */
+export interface TestDaemon extends AsyncDisposable {
+  /** `test+unix:///default` over the read-write socket. */
+  readonly uri: string
+  readonly socketPath: string
+  readonly readOnlySocketPath: string
+  readonly process: ChildProcess
+  readonly dir: string
+}
+
+const START_MS = 20_000
+
+/** Debian's default user for guests comes with a package that the tests do not need; there is no virtlogd either. */
+const QEMU_CONF = `user = "root"
+group = "root"
+dynamic_ownership = 0
+remember_owner = 0
+security_driver = "none"
+namespaces = []
+stdio_handler = "file"
+`
+
+/** Starts a real libvirtd on sockets in a temporary folder; `settings` are further lines of libvirtd.conf. */
+export async function startLibvirtd(settings: readonly string[] = []): Promise<TestDaemon> {
+  const dir = tempDir()
+  const sockets = join(dir.path, 'run')
+  mkdirSync(sockets)
+  const conf = join(dir.path, 'libvirtd.conf')
+  writeFileSync(conf, [`unix_sock_dir = "${sockets}"`, 'auth_unix_ro = "none"', 'auth_unix_rw = "none"', ...settings, ''].join('\n'))
+  writeFileSync(join(dir.path, 'qemu.conf'), QEMU_CONF)
+  const script =
+    'set -e; for d in /etc/libvirt /run/libvirt /var/lib/libvirt /var/cache/libvirt; do ' +
+    'mkdir -p $d; mount -t tmpfs tmpfs $d; done; cp "$1/qemu.conf" /etc/libvirt/; ' +
+    'exec "$0" -f "$1/libvirtd.conf" -p "$1/pid"'
+  const child = spawn('unshare', ['-m', 'sh', '-c', script, LIBVIRTD, dir.path], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let log = ''
+  child.stderr?.on('data', (chunk) => {
+    log = `${log}${chunk}`.slice(-4000)
+  })
+  const socketPath = join(sockets, 'libvirt-sock')
+  const readOnlySocketPath = join(sockets, 'libvirt-sock-ro')
+  await appears([socketPath, readOnlySocketPath], sockets, child, () => log)
+  return {
+    uri: `test+unix:///default?socket=${socketPath}`,
+    socketPath,
+    readOnlySocketPath,
+    process: child,
+    dir: dir.path,
+    async [Symbol.asyncDispose]() {
+      await stop(child)
+      dir[Symbol.dispose]()
+    },
+  }
+}
+
+async function appears(paths: readonly string[], folder: string, child: ChildProcess, log: () => string): Promise<void> {
+  const abort = new AbortController()
+  const timer = setTimeout(() => abort.abort(new Error(`not up after ${START_MS} ms: ${log()}`)), START_MS)
+  child.once('exit', (code) => abort.abort(new Error(`ended with ${code} before it was up: ${log()}`)))
+  try {
+    const changes = watch(folder, { signal: abort.signal })
+    if (paths.every((path) => existsSync(path))) return
+    for await (const _ of changes) if (paths.every((path) => existsSync(path))) return
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw abort.signal.reason ?? error
+  } finally {
+    clearTimeout(timer)
+    abort.abort()
+  }
+}
+
+/** Asks a child to end and waits until it has. */
+export async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exited = once(child, 'exit')
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), 5000)
+  await exited
+  clearTimeout(timer)
+}
