@@ -1,0 +1,164 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Backoff } from '../core/backoff.ts'
+import { codeOf, messageOf } from '../core/errors.ts'
+import type { Logger } from '../core/logger.ts'
+import { type Bus, BusEvent, type PayloadCodec } from '../bus/index.ts'
+import { connect, type EventKind, type EventStream, type LibvirtEvent, LibvirtError } from '../libvirt/index.ts'
+import { eventData, uriTag } from './libvirt-event-data.ts'
+import { type NamedKind, selectKinds } from './libvirt-event-names.ts'
+
+/** The prefix that the Salt engine has by default. */
+export const DEFAULT_TAG_PREFIX = 'salt/engines/libvirt_events'
+
+/** First and longest wait before a daemon is tried again, in milliseconds. */
+const RECONNECT = { firstMs: 250, maxMs: 30_000 }
+
+/** What goes where. */
+export interface LibvirtToBusOptions {
+  readonly bus: Bus
+  readonly codec: PayloadCodec
+  readonly log: Logger
+  /** What the log and `stats` call this connection before it has a URI; default the URI, or `default`. */
+  readonly uri?: string | undefined
+  /** First part of every tag; `salt/engines/libvirt_events` by default. */
+  readonly tagPrefix?: string | undefined
+  /** `all`, objects (`domain`), or kinds (`domain/lifecycle`); `all` by default. */
+  readonly filters?: readonly string[] | undefined
+}
+
+/** Where a connection stands. */
+export type EngineState =
+  | { readonly state: 'connecting' }
+  | { readonly state: 'ready'; readonly uri: string; readonly sinceMs: number }
+  | { readonly state: 'waiting'; readonly error: string; readonly code: string | undefined; readonly retryInMs: number }
+  | { readonly state: 'stopped' }
+
+/** Counters of one engine; they only grow. */
+export interface EngineStats {
+  published: number
+  /** Events of libvirt that were lost because this process did not read them in time. */
+  dropped: number
+  /** Times the connection was lost or could not be made. */
+  failures: number
+}
+
+/**
+ * Watches one libvirt connection and publishes its events, read-only as the Salt engine does.
+ * Comes back by itself when the daemon does, with growing pauses between the attempts.
+ */
+export class LibvirtToBus implements AsyncDisposable {
+  readonly stats: EngineStats = { published: 0, dropped: 0, failures: 0 }
+  readonly #options: LibvirtToBusOptions
+  readonly #kinds: readonly NamedKind[]
+  readonly #names: ReadonlyMap<EventKind['kind'], string>
+  readonly #abort = new AbortController()
+  readonly #backoff = new Backoff(RECONNECT)
+  readonly #ready = Promise.withResolvers<string>()
+  #state: EngineState = { state: 'connecting' }
+  #running: Promise<void> | undefined
+
+  /** @throws {BridgeError} `ERR_BRIDGE_FILTER` when a filter names no event. */
+  constructor(options: LibvirtToBusOptions) {
+    this.#options = options
+    this.#kinds = selectKinds(options.filters)
+    this.#names = new Map(this.#kinds.map(({ kind, name }) => [kind.kind, name]))
+    // Nobody has to wait for the first connection.
+    this.#ready.promise.catch(() => {})
+  }
+
+  get state(): EngineState {
+    return this.#state
+  }
+
+  /** The URI once events are registered for the first time; rejects with the reason when it cannot be tried again. */
+  get ready(): Promise<string> {
+    return this.#ready.promise
+  }
+
+  /** Begins to watch; returns at once. */
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Deregisters, closes the connection and ends. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#abort.abort()
+    await this.#running
+    this.#enter({ state: 'stopped' })
+    this.#ready.reject(new LibvirtError('ERR_LIBVIRT_CLOSED', 'stopped before it was connected'))
+  }
+
+  async #run(): Promise<void> {
+    const { log } = this.#options
+    while (!this.#abort.signal.aborted) {
+      try {
+        this.#enter({ state: 'connecting' })
+        await this.#watch()
+      } catch (error) {
+        if (this.#abort.signal.aborted) return
+        this.stats.failures++
+        const code = codeOf(error)
+        if (isFinal(error)) {
+          log.error({ uri: this.#name, code, error: messageOf(error) }, 'libvirt connection given up')
+          this.#enter({ state: 'stopped' })
+          this.#ready.reject(error)
+          return
+        }
+        const retryInMs = Math.round(this.#backoff.nextMs())
+        log.warn({ uri: this.#name, code, error: messageOf(error), retryInMs }, 'libvirt connection failed')
+        this.#enter({ state: 'waiting', error: messageOf(error), code, retryInMs })
+        // Only the abort of our own signal ends the wait early.
+        await delay(retryInMs, undefined, { signal: this.#abort.signal }).catch(() => {})
+      }
+    }
+  }
+
+  get #name(): string {
+    return this.#options.uri ?? 'default'
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#abort
+    await using connection = await connect({ uri: this.#options.uri, readOnly: true, signal })
+    await using events = await connection.events({ kinds: this.#kinds.map(({ kind }) => kind), signal })
+    const skipped = events.skipped.map(({ kind }) => `${kind.object}/${this.#names.get(kind.kind)}`)
+    if (skipped.length > 0) this.#options.log.info({ uri: connection.uri, skipped }, 'event kinds that the driver lacks')
+    this.#options.log.info({ uri: connection.uri, kinds: this.#kinds.length - skipped.length }, 'libvirt events registered')
+    this.#enter({ state: 'ready', uri: connection.uri, sinceMs: Date.now() })
+    this.#backoff.reset()
+    this.#ready.resolve(connection.uri)
+    await this.#relay(events, connection.uri)
+  }
+
+  async #relay(events: EventStream, uri: string): Promise<void> {
+    const prefix = `${this.#options.tagPrefix ?? DEFAULT_TAG_PREFIX}/${uriTag(uri)}`
+    const tags = new Map(
+      this.#kinds.map(({ object, name, kind }) => [`${object}/${kind.kind}`, `${prefix}/${object}/${name}`]),
+    )
+    let dropped = 0
+    for await (const event of events) {
+      if (events.dropped > dropped) {
+        this.stats.dropped += events.dropped - dropped
+        this.#options.log.warn({ uri, dropped: events.dropped }, 'libvirt events lost: not read in time')
+        dropped = events.dropped
+      }
+      const tag = tags.get(`${event.object}/${event.kind}`)
+      if (tag) this.#publish(tag, event, uri)
+    }
+  }
+
+  #publish(tag: string, event: LibvirtEvent, uri: string): void {
+    const { bus, codec } = this.#options
+    bus.publish(BusEvent.of(tag, eventData(event, uri, this.#names.get(event.kind) ?? event.kind), codec))
+    this.stats.published++
+  }
+
+  #enter(state: EngineState): void {
+    this.#state = state
+  }
+}
+
+/** Errors that the same attempt would meet again: they are the configuration's, not the daemon's. */
+function isFinal(error: unknown): boolean {
+  return error instanceof LibvirtError && ['ERR_LIBVIRT_URI', 'ERR_LIBVIRT_CONFIG'].includes(error.code)
+}
