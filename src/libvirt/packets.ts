@@ -36,8 +36,8 @@ export const PACKET_BODY_OFFSET: number = PACKET_BYTES_MIN
 /**
  * Cuts a byte stream into packets. Each length is checked before anything waits for that many bytes.
  *
- * Packets that lie whole in one chunk are views on it; others are put together once, so the cost is linear in the
- * bytes however they are cut.
+ * Packets are views that live as long as the call of `onPacket`: the chunks' buffers may be used again after `push`.
+ * What has not come whole is copied, and put together once, so the cost is linear in the bytes however they are cut.
  */
 export class PacketDecoder {
   readonly #bytesMax: number
@@ -63,10 +63,10 @@ export class PacketDecoder {
   push(chunk: Buffer, onPacket: (packet: Packet) => void): void {
     let bytes = chunk
     if (this.#have > 0) {
-      this.#parts.push(chunk)
       this.#have += chunk.length
+      this.#parts.push(this.#have < this.#need ? Buffer.from(chunk) : chunk)
       if (this.#have < this.#need) return
-      bytes = this.#parts.length === 1 ? chunk : Buffer.concat(this.#parts)
+      bytes = Buffer.concat(this.#parts)
     }
     let offset = 0
     while (bytes.length - offset >= VIR_NET_MESSAGE_LEN_MAX) {
@@ -84,7 +84,7 @@ export class PacketDecoder {
   }
 
   #keep(rest: Buffer, need: number): void {
-    this.#parts = rest.length > 0 ? [rest] : []
+    this.#parts = rest.length > 0 ? [Buffer.from(rest)] : []
     this.#have = rest.length
     this.#need = need
   }

@@ -3,7 +3,7 @@ import type { XdrType } from './type.ts'
 
 /**
  * Reads XDR values (RFC 4506) in order from one message body.
- * Opaque values are views on the given buffer: copy what must outlive it.
+ * Values do not refer to the given buffer, which may be used again.
  *
  * Every method throws {@link XdrError}: `ERR_XDR_SHORT` when the body ends inside the value,
  * `ERR_XDR_LIMIT` when a length is over the given limit; the length is checked before anything is allocated.
@@ -62,14 +62,14 @@ export class XdrReader {
     return this.#bytes.readDoubleBE(this.#take(8))
   }
 
-  /** Fixed-length opaque of `length` bytes, RFC 4506 §4.9; a view. */
+  /** Fixed-length opaque of `length` bytes, RFC 4506 §4.9; a copy. */
   fixedOpaque(length: number): Buffer {
     const at = this.#take(length)
     this.#pad(length)
-    return this.#bytes.subarray(at, at + length)
+    return Buffer.from(this.#bytes.subarray(at, at + length))
   }
 
-  /** Variable-length opaque of at most `bytesMax` bytes, RFC 4506 §4.10; a view. */
+  /** Variable-length opaque of at most `bytesMax` bytes, RFC 4506 §4.10; a copy. */
   opaque(bytesMax: number): Buffer {
     return this.fixedOpaque(this.#length(bytesMax))
   }

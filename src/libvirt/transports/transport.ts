@@ -1,6 +1,6 @@
 /** What a transport tells its owner. */
 export interface TransportHandlers {
-  /** The next bytes of the stream; the buffer is the receiver's to keep. */
+  /** The next bytes of the stream; the buffer is only the receiver's during the call. */
   data(chunk: Buffer): void
   /** The stream has ended, once; `error` when it did not end of itself. */
   closed(error: Error | undefined): void

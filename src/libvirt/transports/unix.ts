@@ -6,30 +6,44 @@ import type { Transport, TransportHandlers } from './transport.ts'
 /** `sun_path` of sockaddr_un holds 108 bytes with its NUL (unix(7)); Node cuts longer paths without a word. */
 const SOCKET_PATH_BYTES_MAX = 107
 
-class SocketTransport implements Transport {
-  readonly #socket: Socket
+/** Bytes read at a time; one buffer a connection, used again for each read. */
+const READ_BYTES = 64 * 1024
 
-  constructor(socket: Socket) {
-    this.#socket = socket
+class SocketTransport implements Transport {
+  readonly socket: Socket
+  #handlers: TransportHandlers | undefined
+
+  constructor(path: string) {
+    this.socket = createConnection({
+      path,
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+        callback: (length, buffer) => {
+          // The buffer is the one given above.
+          this.#handlers?.data((buffer as Buffer).subarray(0, length))
+          return true
+        },
+      },
+    })
   }
 
   start(handlers: TransportHandlers): void {
     let failure: Error | undefined
-    this.#socket.on('data', (chunk) => handlers.data(chunk))
-    this.#socket.on('error', (error) => {
+    this.#handlers = handlers
+    this.socket.on('error', (error) => {
       failure = error
     })
-    this.#socket.on('close', () => handlers.closed(failure))
-    this.#socket.resume()
+    this.socket.on('close', () => handlers.closed(failure))
+    this.socket.resume()
   }
 
   write(bytes: Buffer): number {
-    this.#socket.write(bytes)
-    return this.#socket.writableLength
+    this.socket.write(bytes)
+    return this.socket.writableLength
   }
 
   destroy(): void {
-    this.#socket.destroy()
+    this.socket.destroy()
   }
 }
 
@@ -42,7 +56,8 @@ export async function connectUnix(path: string, signal?: AbortSignal): Promise<T
   if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX)
     throw new LibvirtError('ERR_LIBVIRT_CONNECT', `socket path of over ${SOCKET_PATH_BYTES_MAX} bytes: ${path}`)
   signal?.throwIfAborted()
-  const socket = createConnection({ path })
+  const transport = new SocketTransport(path)
+  const { socket } = transport
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const abort = (): void => {
     socket.destroy()
@@ -62,7 +77,7 @@ export async function connectUnix(path: string, signal?: AbortSignal): Promise<T
     socket.removeListener('error', reject)
   }
   socket.pause()
-  return new SocketTransport(socket)
+  return transport
 }
 
 function connectError(path: string, error: unknown): LibvirtError {
