@@ -21,7 +21,10 @@ interface Result {
 }
 
 /** Starts a receiver; `ready` when it has registered, `result` when it has all events. */
-function receiver(command: string, args: readonly string[]): { child: ChildProcess; ready: Promise<void>; result: Promise<Result> } {
+function receiver(
+  command: string,
+  args: readonly string[],
+): { child: ChildProcess; ready: Promise<void>; result: Promise<Result> } {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], timeout: LIMIT_MS })
   const ready = Promise.withResolvers<void>()
   const result = Promise.withResolvers<Result>()
@@ -45,7 +48,9 @@ export async function benchLibvirtEvents(): Promise<Row[]> {
   const python = receiver(PYTHON, [join(peers, 'libvirt_receiver.py'), daemon.uri, count])
   try {
     await Promise.all([ours.ready, python.ready])
-    await promisify(execFile)(PYTHON, [join(peers, 'libvirt_driver.py'), daemon.uri, String(PAIRS)], { timeout: LIMIT_MS })
+    await promisify(execFile)(PYTHON, [join(peers, 'libvirt_driver.py'), daemon.uri, String(PAIRS)], {
+      timeout: LIMIT_MS,
+    })
     const [mine, theirs] = await Promise.all([ours.result, python.result])
     for (const { count: got, inOrder } of [mine, theirs])
       if (got !== PAIRS * 2 || !inOrder) throw new Error(`${got} of ${count} events, in order: ${inOrder}`)
@@ -56,7 +61,13 @@ export async function benchLibvirtEvents(): Promise<Row[]> {
         `libvirt-python ${theirs.totalCpuMs.toFixed(0)} ms and ${theirs.rssMb.toFixed(0)} MB`,
     )
     return [
-      { what: 'CPU time for one libvirt event', ours: each(mine.cpuMs), peer: `${each(theirs.cpuMs)} (libvirt-python)`, ratio: theirs.cpuMs / mine.cpuMs, goal: 1 },
+      {
+        what: 'CPU time for one libvirt event',
+        ours: each(mine.cpuMs),
+        peer: `${each(theirs.cpuMs)} (libvirt-python)`,
+        ratio: theirs.cpuMs / mine.cpuMs,
+        goal: 1,
+      },
     ]
   } finally {
     ours.child.kill()

@@ -11,7 +11,14 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Emitter, pascal } from './protocol/emit.ts'
 import { type EventKind, eventKinds } from './protocol/events.ts'
-import { emptyProtocol, type Field, type Protocol, type PublicEnum, parseHeader, parseInto } from './protocol/parse.ts'
+import {
+  emptyProtocol,
+  type Field,
+  type Protocol,
+  type PublicEnum,
+  parseHeader,
+  parseInto,
+} from './protocol/parse.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -82,7 +89,9 @@ function imports(body: string, others: Record<string, Protocol>): string {
   const used = (name: string): boolean => new RegExp(`\\b${name}\\b`).test(body)
   const helpers = HELPERS.split(', ').filter(used)
   const types = ['MessageType', 'Procedure'].filter(used).map((name) => `type ${name}`)
-  let text = used('XdrError') ? "import { XdrError, type XdrType } from '../../xdr/index.ts'\n" : "import type { XdrType } from '../../xdr/index.ts'\n"
+  let text = used('XdrError')
+    ? "import { XdrError, type XdrType } from '../../xdr/index.ts'\n"
+    : "import type { XdrType } from '../../xdr/index.ts'\n"
   const wanted = [...helpers, ...types]
   if (wanted.length > 0) text += `import { ${wanted.join(', ')} } from './procedure.ts'\n`
   for (const [file, other] of Object.entries(others)) {
@@ -92,31 +101,34 @@ function imports(body: string, others: Record<string, Protocol>): string {
   return text
 }
 
-function procedures(prefix: string, own: Protocol): { text: string; names: string[] } {
+function streamOf(notes: readonly string[]): string {
+  for (const direction of ['read', 'write'])
+    if (notes.some((note) => note.startsWith(`${direction}stream`))) return `, stream: '${direction}'`
+  return ''
+}
+
+/** The constants of the procedures and messages of one program. */
+function procedures(prefix: string, own: Protocol): string {
   const upper = prefix.toUpperCase()
-  const program = `${upper}_PROGRAM`
-  const version = `${upper}_PROTOCOL_VERSION`
   let text = ''
-  const names: string[] = []
   for (const { name, value, notes } of own.enums.get(`${prefix}_procedure`) ?? []) {
     const plain = name.replace(`${upper}_PROC_`, '').toLowerCase()
     const struct = (suffix: string): string | undefined => {
       const found = `${prefix}_${plain}_${suffix}`
       return all.structs.has(found) ? pascal(found) : undefined
     }
+    const head = `name: '${plain}', program: ${upper}_PROGRAM, version: ${upper}_PROTOCOL_VERSION, number: ${value}`
     const message = struct('msg')
-    const head = `name: '${plain}', program: ${program}, version: ${version}, number: ${value}`
-    if (message || /_event_|_event$/.test(plain) && !struct('args') && !struct('ret') && !/register/.test(plain)) {
-      text += `export const ${name}: MessageType<${message ?? 'undefined'}> = { ${head}, message: ${message ?? 'VOID'} }\n`
+    if (message) {
+      text += `export const ${name}: MessageType<${message}> = { ${head}, message: ${message} }\n`
       continue
     }
     const args = struct('args')
     const ret = struct('ret')
-    const stream = notes.some((n) => n.startsWith('readstream')) ? ", stream: 'read'" : notes.some((n) => n.startsWith('writestream')) ? ", stream: 'write'" : ''
-    text += `export const ${name}: Procedure<${args ?? 'undefined'}, ${ret ?? 'undefined'}> = { ${head}, args: ${args ?? 'VOID'}, result: ${ret ?? 'VOID'}${stream} }\n`
-    names.push(name)
+    const types = `<${args ?? 'undefined'}, ${ret ?? 'undefined'}>`
+    text += `export const ${name}: Procedure${types} = { ${head}, args: ${args ?? 'VOID'}, result: ${ret ?? 'VOID'}${streamOf(notes)} }\n`
   }
-  return { text, names }
+  return text
 }
 
 function emitFile(file: string, from: string, others: Record<string, Protocol>): void {
@@ -131,12 +143,16 @@ function emitFile(file: string, from: string, others: Record<string, Protocol>):
   body += '\n'
   for (const [name, fields] of own.structs) body += `${emitter.struct(name, fields)}\n`
   for (const [name, union] of own.unions) body += `${emitter.union(name, union)}\n`
-  body += procedures(file, own).text
-  writeFileSync(join(outDir, `${file}.gen.ts`), heading(from) + imports(body, others) + `\n${body}`)
+  body += procedures(file, own)
+  writeFileSync(join(outDir, `${file}.gen.ts`), `${heading(from)}${imports(body, others)}\n${body}`)
 }
 
 emitFile('rpc', `src/rpc/virnetprotocol.x and src/rpc/virkeepaliveprotocol.x of libvirt ${release}`, {})
-emitFile('remote', `src/remote/remote_protocol.x of libvirt ${release} and scripts/protocol/additions-12.x`, {})
+emitFile(
+  'remote',
+  `src/remote/remote_protocol.x of libvirt ${release} and scripts/protocol/additions-12.x`,
+  {},
+)
 const remote = files['remote']
 if (!remote) throw new Error('remote')
 emitFile('qemu', `src/remote/qemu_protocol.x of libvirt ${release}`, { remote })
@@ -150,10 +166,11 @@ for (const { name, values } of publicEnums) {
 }
 writeFileSync(join(outDir, 'enums.gen.ts'), enumText)
 
-
 /** The fields of a message on the wire, in order: a nested `msg` is replaced by what it holds. */
 function flatFields(struct: string): Field[] {
-  return (remoteStructs.get(struct) ?? []).flatMap((field) => (field.name === 'msg' ? flatFields(field.type) : [field]))
+  return (remoteStructs.get(struct) ?? []).flatMap((field) =>
+    field.name === 'msg' ? flatFields(field.type) : [field],
+  )
 }
 
 function eventCode(kind: EventKind): { name: string; text: string; entry: string } {
@@ -169,11 +186,17 @@ function eventCode(kind: EventKind): { name: string; text: string; entry: string
     `  decode: (r) => ({ ${head}, ${codes.map((code) => `${code.name}: ${code.read}`).join(', ')} }),\n` +
     `  encode: (w, v) => { ${codes.map((code) => code.write(`v.${code.name}`)).join('; ')} },\n}\n`
   const number = remoteProcedures.get(kind.message)
-  return { name, text, entry: `  { ${head}, id: ${kind.id}, since: '${kind.since}', message: ${number}, type: ${name} },` }
+  return {
+    name,
+    text,
+    entry: `  { ${head}, id: ${kind.id}, since: '${kind.since}', message: ${number}, type: ${name} },`,
+  }
 }
 
 const remoteStructs = remote.structs
-const remoteProcedures = new Map(remote.enums.get('remote_procedure')?.map((entry) => [entry.name, entry.value]))
+const remoteProcedures = new Map(
+  remote.enums.get('remote_procedure')?.map((entry) => [entry.name, entry.value]),
+)
 const events = eventKinds(publicEnums, remote).map(eventCode)
 const eventBody = events.map((event) => event.text).join('\n')
 writeFileSync(

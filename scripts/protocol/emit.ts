@@ -8,7 +8,9 @@ interface Code {
 }
 
 export function pascal(name: string): string {
-  return name.replace(/^[a-z]/, (c) => c.toUpperCase()).replaceAll(/_([A-Za-z0-9])/g, (_, c: string) => c.toUpperCase())
+  return name
+    .replace(/^[a-z]/, (c) => c.toUpperCase())
+    .replaceAll(/_([A-Za-z0-9])/g, (_, c: string) => c.toUpperCase())
 }
 
 const SCALARS: Record<string, [type: string, method: string]> = {
@@ -51,9 +53,11 @@ export class Emitter {
 
   #plain(type: string): Code {
     const scalar = SCALARS[type]
-    if (scalar) return { type: scalar[0], read: `r.${scalar[1]}()`, write: (value) => `w.${scalar[1]}(${value})` }
+    if (scalar)
+      return { type: scalar[0], read: `r.${scalar[1]}()`, write: (value) => `w.${scalar[1]}(${value})` }
     if (UUIDS.has(type)) return { type: 'string', read: 'r.uuid()', write: (value) => `w.uuid(${value})` }
-    if (this.#protocol.enums.has(type)) return { type: 'number', read: 'r.int()', write: (value) => `w.int(${value})` }
+    if (this.#protocol.enums.has(type))
+      return { type: 'number', read: 'r.int()', write: (value) => `w.int(${value})` }
     const alias = this.#protocol.typedefs.get(type)
     if (alias) return this.field(alias)
     const name = pascal(type)
@@ -79,8 +83,13 @@ export class Emitter {
     if (field.type === 'string')
       return { type: 'string', read: `r.string(${size})`, write: (value) => `w.string(${value}, ${size})` }
     if (field.type === 'opaque' || field.type === 'char') {
-      const method = field.type === 'char' ? (fixed ? 'fixedChars' : 'chars') : fixed ? 'fixedOpaque' : 'opaque'
-      return { type: 'Buffer', read: `r.${method}(${size})`, write: (value) => `w.${method}(${value}, ${size})` }
+      const method =
+        field.type === 'char' ? (fixed ? 'fixedChars' : 'chars') : fixed ? 'fixedOpaque' : 'opaque'
+      return {
+        type: 'Buffer',
+        read: `r.${method}(${size})`,
+        write: (value) => `w.${method}(${value}, ${size})`,
+      }
     }
     if (fixed) throw new Error(`fixed array of ${field.type} (${field.name})`)
     const element = this.#element(field.type)
@@ -118,10 +127,13 @@ export class Emitter {
     const type = pascal(name)
     const arms = union.arms.map((arm) => ({ label: this.#constant(arm.label), code: this.field(arm.field) }))
     const values = [...new Set(arms.flatMap((arm) => arm.code.type.split(' | ')))].join(' | ')
-    const reads = arms.map((arm) => `    case ${arm.label}: return { type, value: ${arm.code.read} }`).join('\n')
+    const reads = arms
+      .map((arm) => `    case ${arm.label}: return { type, value: ${arm.code.read} }`)
+      .join('\n')
     const writes = arms
       .map((arm) => {
-        const want = arm.code.type === 'string' ? 'string' : arm.code.type.includes('bigint') ? 'integer' : 'number'
+        const want =
+          arm.code.type === 'string' ? 'string' : arm.code.type.includes('bigint') ? 'integer' : 'number'
         return `    case ${arm.label}: ${arm.code.write(`${want}Of(v.value)`)}; break`
       })
       .join('\n')

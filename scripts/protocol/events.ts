@@ -26,9 +26,18 @@ export function eventKinds(enums: readonly PublicEnum[], remote: Protocol): Even
     if (!values) throw new Error(`no ${enumName} in the headers`)
     return values.map((value) => {
       const kind = value.name.slice(prefix.length)
-      const message = messagePrefixes.map((p) => `REMOTE_PROC_${p}${kind}`).find((name) => procedures.has(name))
+      const message = messagePrefixes
+        .map((p) => `REMOTE_PROC_${p}${kind}`)
+        .find((name) => procedures.has(name))
       if (!message) throw new Error(`no message for ${value.name}`)
-      return { object, id: value.value, kind: kind.toLowerCase(), since: value.since, event: value.name, message }
+      return {
+        object,
+        id: value.value,
+        kind: kind.toLowerCase(),
+        since: value.since,
+        event: value.name,
+        message,
+      }
     })
   })
 }

@@ -18,7 +18,10 @@ const DECLARATION = new RegExp(
 )
 
 function parseField(text: string): Field {
-  const normal = text.trim().replace(/^unsigned\s+(?!int|hyper|char|short)/, 'unsigned int ').replaceAll(/\s+/g, ' ')
+  const normal = text
+    .trim()
+    .replace(/^unsigned\s+(?!int|hyper|char|short)/, 'unsigned int ')
+    .replaceAll(/\s+/g, ' ')
   const groups = DECLARATION.exec(normal)?.groups
   if (!groups) throw new Error(`not a declaration: ${text}`)
   const { type = '', name = '', size = '' } = groups
@@ -41,12 +44,17 @@ function stripComments(text: string): string {
 function parseEnum(body: string): { name: string; value: string; notes: string[] }[] {
   const entries: { name: string; value: string; notes: string[] }[] = []
   let next = 0
-  const entry = new RegExp(`((?:\\s*/\\*[\\s\\S]*?\\*/)*)\\s*(${IDENTIFIER})(?:\\s*=\\s*([^,/]+?))?\\s*(?:,|$|(?=/\\*))`, 'y')
+  const entry = new RegExp(
+    `((?:\\s*/\\*[\\s\\S]*?\\*/)*)\\s*(${IDENTIFIER})(?:\\s*=\\s*([^,/]+?))?\\s*(?:,|$|(?=/\\*))`,
+    'y',
+  )
   const text = body.trim()
   while (entry.lastIndex < text.length) {
     const match = entry.exec(text)
     if (!match) break
-    const notes = [...(match[1] ?? '').matchAll(/@(\w+:?\s*[^\n*]*)/g)].map((note) => (note[1] ?? '').trim())
+    // Only the comment next to the entry is about it.
+    const comment = (match[1] ?? '').split('/*').at(-1) ?? ''
+    const notes = [...comment.matchAll(/@(\w+:?\s*[^\n*]*)/g)].map((note) => (note[1] ?? '').trim())
     const value = match[3]?.trim() ?? String(next)
     next = Number(value) + 1
     entries.push({ name: match[2] ?? '', value, notes })
@@ -62,24 +70,33 @@ function parseUnion(body: string, on: string): { on: Field; arms: { label: strin
   return { on: parseField(on), arms }
 }
 
+/** The matches of a pattern with its groups as strings. */
+function* definitions(
+  text: string,
+  pattern: RegExp,
+): Generator<[first: string, second: string, third: string]> {
+  for (const [, first = '', second = '', third = ''] of text.matchAll(pattern)) yield [first, second, third]
+}
+
 /** Adds the definitions of one `.x` file to `protocol`. */
 export function parseInto(protocol: Protocol, source: string): void {
   const text = source.replaceAll(/^%.*$/gm, '')
-  for (const match of text.matchAll(/^enum\s+(\w+)\s*\{([\s\S]*?)^\}\s*;/gm)) {
-    const known = protocol.enums.get(match[1] ?? '') ?? []
-    protocol.enums.set(match[1] ?? '', [...known, ...parseEnum(match[2] ?? '')])
-  }
+  for (const [name, body] of definitions(text, /^enum\s+(\w+)\s*\{([\s\S]*?)^\}\s*;/gm))
+    protocol.enums.set(name, [...(protocol.enums.get(name) ?? []), ...parseEnum(body)])
   const bare = stripComments(text)
-  for (const match of bare.matchAll(/^const\s+(\w+)\s*=\s*([^;]+);/gm))
-    protocol.consts.set(match[1] ?? '', (match[2] ?? '').trim())
-  for (const match of bare.matchAll(/^typedef\s+([^;]+);/gm)) {
-    const field = parseField(match[1] ?? '')
+  for (const [name, value] of definitions(bare, /^const\s+(\w+)\s*=\s*([^;]+);/gm))
+    protocol.consts.set(name, value.trim())
+  for (const [declaration] of definitions(bare, /^typedef\s+([^;]+);/gm)) {
+    const field = parseField(declaration)
     protocol.typedefs.set(field.name, field)
   }
-  for (const match of bare.matchAll(/^struct\s+(\w+)\s*\{([\s\S]*?)^\}\s*;/gm))
-    protocol.structs.set(match[1] ?? '', fieldsOf(match[2] ?? ''))
-  for (const match of bare.matchAll(/^union\s+(\w+)\s+switch\s*\(([^)]*)\)\s*\{([\s\S]*?)^\}\s*;/gm))
-    protocol.unions.set(match[1] ?? '', parseUnion(match[3] ?? '', match[2] ?? ''))
+  for (const [name, body] of definitions(bare, /^struct\s+(\w+)\s*\{([\s\S]*?)^\}\s*;/gm))
+    protocol.structs.set(name, fieldsOf(body))
+  for (const [name, on, body] of definitions(
+    bare,
+    /^union\s+(\w+)\s+switch\s*\(([^)]*)\)\s*\{([\s\S]*?)^\}\s*;/gm,
+  ))
+    protocol.unions.set(name, parseUnion(body, on))
 }
 
 /** A protocol without definitions. */
@@ -96,13 +113,17 @@ export interface PublicEnum {
  * The public enums of one header of `include/libvirt/`, in order, with the release that each value came with.
  * `known`: values of all headers so far, added to; a value that refers to a later header comes out as NaN the first time.
  */
-export function parseHeader(source: string, known: Map<string, number>): { enums: PublicEnum[]; defines: Map<string, string> } {
+export function parseHeader(
+  source: string,
+  known: Map<string, number>,
+): { enums: PublicEnum[]; defines: Map<string, string> } {
   const enums: PublicEnum[] = []
   for (const match of source.matchAll(/typedef\s+enum\s*\{([\s\S]*?)\}\s*(\w+)\s*;/g)) {
     enums.push({ name: match[2] ?? '', values: enumValues(match[1] ?? '', known) })
   }
   const defines = new Map<string, string>()
-  for (const match of source.matchAll(/^#\s*define\s+(\w+)\s+\(?([-\w]+)\)?\s*$/gm)) defines.set(match[1] ?? '', match[2] ?? '')
+  for (const match of source.matchAll(/^#\s*define\s+(\w+)\s+\(?([-\w]+)\)?\s*$/gm))
+    defines.set(match[1] ?? '', match[2] ?? '')
   for (const match of source.matchAll(/^#\s*define\s+(VIR_\w+_BUFLEN)\s+\((\d+)\s*\+\s*(\d+)\)/gm))
     defines.set(match[1] ?? '', String(Number(match[2]) + Number(match[3])))
   return { enums, defines }
@@ -111,7 +132,9 @@ export function parseHeader(source: string, known: Map<string, number>): { enums
 function enumValues(body: string, known: Map<string, number>): PublicEnum['values'] {
   const values: PublicEnum['values'] = []
   // "# ifdef VIR_ENUM_SENTINELS … # endif" hides the *_LAST values, which are not part of the API.
-  const text = body.replaceAll(/#\s*ifdef VIR_ENUM_SENTINELS[\s\S]*?#\s*endif[^\n]*/g, '').replaceAll(/^#.*$/gm, '')
+  const text = body
+    .replaceAll(/#\s*ifdef VIR_ENUM_SENTINELS[\s\S]*?#\s*endif[^\n]*/g, '')
+    .replaceAll(/^#.*$/gm, '')
   const tokens = text.matchAll(/\/\*([\s\S]*?)\*\/|(\w+)\s*(?:=\s*([^,/]+?))?\s*(?=,|\/\*|$)/g)
   let next = 0
   for (const token of tokens) {
@@ -134,7 +157,11 @@ function evaluate(expression: string, known: ReadonlyMap<string, number>): numbe
   const shift = /^\(?\s*(\d+)U?\s*<<\s*(\d+)\s*\)?$/.exec(text)
   if (shift) return Number(shift[1]) * 2 ** Number(shift[2])
   if (/^-?(0x[0-9a-fA-F]+|\d+)U?$/.test(text)) return Number(text.replace(/U$/, ''))
-  const parts = text.replaceAll(/[()]/g, '').split('|').map((part) => known.get(part.trim()))
-  if (parts.every((part) => part !== undefined)) return parts.reduce((sum: number, part) => sum | (part ?? 0), 0)
+  const parts = text
+    .replaceAll(/[()]/g, '')
+    .split('|')
+    .map((part) => known.get(part.trim()))
+  if (parts.every((part) => part !== undefined))
+    return parts.reduce((sum: number, part) => sum | (part ?? 0), 0)
   return Number.NaN
 }

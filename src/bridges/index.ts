@@ -1,3 +1,4 @@
+export { BusToSalt } from './bus-to-salt.ts'
 export { BridgeError } from './errors.ts'
 export { eventData, uriTag } from './libvirt-event-data.ts'
 export { selectKinds, validFilters } from './libvirt-event-names.ts'

@@ -6,7 +6,9 @@ type Words = ReadonlyMap<number, string>
 /** Numbers of an enum as the Salt engine writes them: the rest of the name, lower case, with spaces (`from snapshot`). */
 function words(values: Readonly<Record<string, number>>, prefix: string): Words {
   const entries = Object.entries(values).filter(([name]) => name.startsWith(prefix))
-  return new Map(entries.map(([name, value]) => [value, name.slice(prefix.length).toLowerCase().replaceAll('_', ' ')]))
+  return new Map(
+    entries.map(([name, value]) => [value, name.slice(prefix.length).toLowerCase().replaceAll('_', ' ')]),
+  )
 }
 
 const UNKNOWN = 'unknown'
@@ -35,7 +37,10 @@ const LIFECYCLE_DETAILS: ReadonlyMap<number, Words> = new Map([
   [VIR_DOMAIN_EVENT_RESUMED, words(enums.virDomainEventResumedDetailType, 'VIR_DOMAIN_EVENT_RESUMED_')],
   [VIR_DOMAIN_EVENT_STOPPED, words(enums.virDomainEventStoppedDetailType, 'VIR_DOMAIN_EVENT_STOPPED_')],
   [VIR_DOMAIN_EVENT_SHUTDOWN, words(enums.virDomainEventShutdownDetailType, 'VIR_DOMAIN_EVENT_SHUTDOWN_')],
-  [VIR_DOMAIN_EVENT_PMSUSPENDED, words(enums.virDomainEventPMSuspendedDetailType, 'VIR_DOMAIN_EVENT_PMSUSPENDED_')],
+  [
+    VIR_DOMAIN_EVENT_PMSUSPENDED,
+    words(enums.virDomainEventPMSuspendedDetailType, 'VIR_DOMAIN_EVENT_PMSUSPENDED_'),
+  ],
   [VIR_DOMAIN_EVENT_CRASHED, words(enums.virDomainEventCrashedDetailType, 'VIR_DOMAIN_EVENT_CRASHED_')],
 ])
 const WATCHDOG = words(enums.virDomainEventWatchdogAction, 'VIR_DOMAIN_EVENT_WATCHDOG_')
@@ -68,7 +73,10 @@ const FAILURE_RECIPIENT = words(
   enums.virDomainMemoryFailureRecipientType,
   'VIR_DOMAIN_EVENT_MEMORY_FAILURE_RECIPIENT_',
 )
-const FAILURE_ACTION = words(enums.virDomainMemoryFailureActionType, 'VIR_DOMAIN_EVENT_MEMORY_FAILURE_ACTION_')
+const FAILURE_ACTION = words(
+  enums.virDomainMemoryFailureActionType,
+  'VIR_DOMAIN_EVENT_MEMORY_FAILURE_ACTION_',
+)
 const NETWORK = words(enums.virNetworkEventLifecycleType, 'VIR_NETWORK_EVENT_')
 const POOL = words(enums.virStoragePoolEventLifecycleType, 'VIR_STORAGE_POOL_EVENT_')
 const NODEDEV = words(enums.virNodeDeviceEventLifecycleType, 'VIR_NODE_DEVICE_EVENT_')
@@ -147,7 +155,11 @@ function deviceFields(event: EventOf<'domain'>): Data {
     case 'tray_change':
       return { dev: event.devAlias, reason: word(TRAY_CHANGE, event.reason) }
     case 'block_job_2':
-      return { disk: event.dst, type: word(BLOCK_JOB_TYPE, event.type), status: word(BLOCK_JOB_STATUS, event.status) }
+      return {
+        disk: event.dst,
+        type: word(BLOCK_JOB_TYPE, event.type),
+        status: word(BLOCK_JOB_STATUS, event.status),
+      }
     case 'block_threshold':
       return { dev: event.dev, path: event.path, threshold: event.threshold, excess: event.excess }
     case 'device_added':
@@ -231,5 +243,7 @@ export function uriTag(uri: string): string {
   const match = /^([^:/?#]+):(?:\/\/([^/?#]*))?([^?#]*)/.exec(uri)
   if (!match) return uri
   const [, scheme = '', host = '', path = ''] = match
-  return [scheme.toLowerCase(), host, path.replaceAll(/^\/+|\/+$/g, '')].filter((part) => part !== '').join('/')
+  return [scheme.toLowerCase(), host, path.replaceAll(/^\/+|\/+$/g, '')]
+    .filter((part) => part !== '')
+    .join('/')
 }

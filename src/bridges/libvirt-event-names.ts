@@ -39,7 +39,10 @@ export function selectKinds(filters: readonly string[] = ['all']): NamedKind[] {
   const valid = new Set(validFilters())
   const wrong = filters.filter((filter) => !valid.has(filter))
   if (wrong.length > 0)
-    throw new BridgeError('ERR_BRIDGE_FILTER', `unknown filter ${wrong.map((f) => `'${f}'`).join(', ')}; valid are ${[...valid].join(', ')}`)
+    throw new BridgeError(
+      'ERR_BRIDGE_FILTER',
+      `unknown filter ${wrong.map((f) => `'${f}'`).join(', ')}; valid are ${[...valid].join(', ')}`,
+    )
   const wanted = new Set(filters)
   return NAMED_KINDS.filter(
     ({ object, name }) => wanted.has('all') || wanted.has(object) || wanted.has(`${object}/${name}`),

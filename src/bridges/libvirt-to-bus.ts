@@ -1,9 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { type Bus, BusEvent, type PayloadCodec } from '../bus/index.ts'
 import { Backoff } from '../core/backoff.ts'
 import { codeOf, messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import { type Bus, BusEvent, type PayloadCodec } from '../bus/index.ts'
-import { connect, type EventKind, type EventStream, type LibvirtEvent, LibvirtError } from '../libvirt/index.ts'
+import {
+  connect,
+  type EventKind,
+  type EventStream,
+  LibvirtError,
+  type LibvirtEvent,
+} from '../libvirt/index.ts'
 import { eventData, uriTag } from './libvirt-event-data.ts'
 import { type NamedKind, selectKinds } from './libvirt-event-names.ts'
 
@@ -17,6 +23,8 @@ const RECONNECT = { firstMs: 250, maxMs: 30_000 }
 export interface LibvirtToBusOptions {
   readonly bus: Bus
   readonly codec: PayloadCodec
+  /** The time of an event as its data has it in `_stamp`, where Salt's own clients put it when they fire. */
+  readonly stamp: () => string
   readonly log: Logger
   /** What the log and `stats` call this connection before it has a URI; default the URI, or `default`. */
   readonly uri?: string | undefined
@@ -30,7 +38,12 @@ export interface LibvirtToBusOptions {
 export type EngineState =
   | { readonly state: 'connecting' }
   | { readonly state: 'ready'; readonly uri: string; readonly sinceMs: number }
-  | { readonly state: 'waiting'; readonly error: string; readonly code: string | undefined; readonly retryInMs: number }
+  | {
+      readonly state: 'waiting'
+      readonly error: string
+      readonly code: string | undefined
+      readonly retryInMs: number
+    }
   | { readonly state: 'stopped' }
 
 /** Counters of one engine; they only grow. */
@@ -122,8 +135,12 @@ export class LibvirtToBus implements AsyncDisposable {
     await using connection = await connect({ uri: this.#options.uri, readOnly: true, signal })
     await using events = await connection.events({ kinds: this.#kinds.map(({ kind }) => kind), signal })
     const skipped = events.skipped.map(({ kind }) => `${kind.object}/${this.#names.get(kind.kind)}`)
-    if (skipped.length > 0) this.#options.log.info({ uri: connection.uri, skipped }, 'event kinds that the driver lacks')
-    this.#options.log.info({ uri: connection.uri, kinds: this.#kinds.length - skipped.length }, 'libvirt events registered')
+    if (skipped.length > 0)
+      this.#options.log.info({ uri: connection.uri, skipped }, 'event kinds that the driver lacks')
+    this.#options.log.info(
+      { uri: connection.uri, kinds: this.#kinds.length - skipped.length },
+      'libvirt events registered',
+    )
     this.#enter({ state: 'ready', uri: connection.uri, sinceMs: Date.now() })
     this.#backoff.reset()
     this.#ready.resolve(connection.uri)
@@ -148,8 +165,10 @@ export class LibvirtToBus implements AsyncDisposable {
   }
 
   #publish(tag: string, event: LibvirtEvent, uri: string): void {
-    const { bus, codec } = this.#options
-    bus.publish(BusEvent.of(tag, eventData(event, uri, this.#names.get(event.kind) ?? event.kind), codec))
+    const { bus, codec, stamp } = this.#options
+    const data = eventData(event, uri, this.#names.get(event.kind) ?? event.kind)
+    data['_stamp'] = stamp()
+    bus.publish(BusEvent.of(tag, data, codec))
     this.stats.published++
   }
 

@@ -19,7 +19,12 @@ export class BusEvent {
   #data: EventData | undefined
   #payload: Buffer | undefined
 
-  private constructor(tag: string, codec: PayloadCodec, data: EventData | undefined, payload: Buffer | undefined) {
+  private constructor(
+    tag: string,
+    codec: PayloadCodec,
+    data: EventData | undefined,
+    payload: Buffer | undefined,
+  ) {
     if (tag === '') throw new BusError('ERR_BUS_TAG_EMPTY', 'an event needs a tag')
     this.tag = tag
     this.#codec = codec

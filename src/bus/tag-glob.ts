@@ -22,21 +22,19 @@ function parse(pattern: string): Part[] {
   const chars = [...pattern]
   const parts: Part[] = []
   for (let i = 0; i < chars.length; i++) {
-    const char = chars[i] ?? ''
-    if (char === '*') {
-      if (parts.at(-1) !== 'star') parts.push('star')
-    } else if (char === '?') parts.push(() => true)
-    else if (char === '[') {
-      const end = setEnd(chars, i)
-      // As in fnmatch: a bracket that is never closed stands for itself.
-      if (end === -1) parts.push((c) => c === '[')
-      else {
-        parts.push(characterSet(chars.slice(i + 1, end)))
-        i = end
-      }
-    } else parts.push((c) => c === char)
+    const end = chars[i] === '[' ? setEnd(chars, i) : -1
+    if (end !== -1) {
+      parts.push(characterSet(chars.slice(i + 1, end)))
+      i = end
+    } else if (chars[i] !== '*' || parts.at(-1) !== 'star') parts.push(singlePart(chars[i] ?? ''))
   }
   return parts
+}
+
+/** As in fnmatch, a bracket that is never closed stands for itself. */
+function singlePart(char: string): Part {
+  if (char === '*') return 'star'
+  return char === '?' ? () => true : (other) => other === char
 }
 
 /** Where the set that opens at `start` closes; a `]` directly after `[` or `[!` belongs to the set. */

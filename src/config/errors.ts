@@ -7,4 +7,6 @@ import { VirbusError } from '../core/errors.ts'
  * - `ERR_CONFIG_SYNTAX`: it is not YAML.
  * - `ERR_CONFIG_INVALID`: a key is unknown or a value is not what the key takes.
  */
-export class ConfigError extends VirbusError<'ERR_CONFIG_READ' | 'ERR_CONFIG_SYNTAX' | 'ERR_CONFIG_INVALID'> {}
+export class ConfigError extends VirbusError<
+  'ERR_CONFIG_READ' | 'ERR_CONFIG_SYNTAX' | 'ERR_CONFIG_INVALID'
+> {}

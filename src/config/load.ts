@@ -31,7 +31,8 @@ export async function loadConfig(path: string): Promise<Config> {
  * @throws {ConfigError} `ERR_CONFIG_SYNTAX` or `ERR_CONFIG_INVALID`, with line and key.
  */
 export function parseConfig(text: string, name: string): Config {
-  if (text.length > CONFIG_BYTES_MAX) throw new ConfigError('ERR_CONFIG_READ', `${name} is over ${CONFIG_BYTES_MAX} bytes`)
+  if (text.length > CONFIG_BYTES_MAX)
+    throw new ConfigError('ERR_CONFIG_READ', `${name} is over ${CONFIG_BYTES_MAX} bytes`)
   const lineCounter = new LineCounter()
   const document = parseDocument(text, { lineCounter })
   const [problem] = document.errors
@@ -51,12 +52,19 @@ export function parseConfig(text: string, name: string): Config {
   throw invalid(result.error.issues, document, lineCounter, name)
 }
 
-function invalid(issues: readonly z.core.$ZodIssue[], document: Document, lines: LineCounter, name: string): ConfigError {
-  const texts = issues.flatMap((issue) => describe(issue)).map(({ path, text }) => {
-    const offset = offsetOf(document, path)
-    const line = offset === undefined ? 1 : lines.linePos(offset).line
-    return `${name}:${line}: ${path.join('.') || 'the file'}: ${text}`
-  })
+function invalid(
+  issues: readonly z.core.$ZodIssue[],
+  document: Document,
+  lines: LineCounter,
+  name: string,
+): ConfigError {
+  const texts = issues
+    .flatMap((issue) => describe(issue))
+    .map(({ path, text }) => {
+      const offset = offsetOf(document, path)
+      const line = offset === undefined ? 1 : lines.linePos(offset).line
+      return `${name}:${line}: ${path.join('.') || 'the file'}: ${text}`
+    })
   return new ConfigError('ERR_CONFIG_INVALID', [...new Set(texts)].join('\n'))
 }
 
@@ -67,7 +75,8 @@ interface Complaint {
 
 function describe(issue: z.core.$ZodIssue, parent: readonly PropertyKey[] = []): Complaint[] {
   const path = [...parent, ...issue.path]
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: [...path, key], text: 'unknown key' }))
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ path: [...path, key], text: 'unknown key' }))
   if (issue.code !== 'invalid_union') return [{ path, text: issue.message }]
   // The branch that got furthest is the one that was meant.
   const branches = issue.errors.map((errors) => errors.flatMap((inner) => describe(inner, path)))

@@ -38,7 +38,8 @@ export async function readClientConfig(environment: ClientEnvironment): Promise<
     if (codeOf(error) === 'ENOENT') return { uriDefault: undefined, uriAliases: new Map() }
     throw new LibvirtError('ERR_LIBVIRT_CONFIG', `cannot read ${path}: ${codeOf(error)}`, { cause: error })
   }
-  if (text.length > CONFIG_BYTES_MAX) throw new LibvirtError('ERR_LIBVIRT_CONFIG', `${path} is over ${CONFIG_BYTES_MAX} bytes`)
+  if (text.length > CONFIG_BYTES_MAX)
+    throw new LibvirtError('ERR_LIBVIRT_CONFIG', `${path} is over ${CONFIG_BYTES_MAX} bytes`)
   return parseClientConfig(text)
 }
 
@@ -48,6 +49,7 @@ export function parseClientConfig(text: string): ClientConfig {
   const uriDefault = /^\s*uri_default\s*=\s*(["'])(.*?)\1/m.exec(bare)?.[2]
   const list = /^\s*uri_aliases\s*=\s*\[([^\]]*)\]/m.exec(bare)?.[1] ?? ''
   const uriAliases = new Map<string, string>()
-  for (const match of list.matchAll(/(["'])([A-Za-z0-9_-]+)=(.*?)\1/g)) uriAliases.set(match[2] ?? '', match[3] ?? '')
+  for (const match of list.matchAll(/(["'])([A-Za-z0-9_-]+)=(.*?)\1/g))
+    uriAliases.set(match[2] ?? '', match[3] ?? '')
   return { uriDefault, uriAliases }
 }

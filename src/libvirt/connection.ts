@@ -67,7 +67,8 @@ export async function connect(options: ConnectOptions = {}): Promise<Connection>
     },
   })
   registry = new EventRegistry(client)
-  const abort = (): void => client.fail(new LibvirtError('ERR_LIBVIRT_CLOSED', 'aborted', { cause: signal?.reason }))
+  const abort = (): void =>
+    client.fail(new LibvirtError('ERR_LIBVIRT_CLOSED', 'aborted', { cause: signal?.reason }))
   signal?.addEventListener('abort', abort, { once: true })
   try {
     const uri = await open(client, target, readOnly)
@@ -90,7 +91,10 @@ async function open(client: RpcClient, target: Target, readOnly: boolean): Promi
   await client.call(remote.REMOTE_PROC_CONNECT_OPEN, { name: target.name, flags: readOnly ? CONNECT_RO : 0 })
   const uri = target.uri ?? (await client.call(remote.REMOTE_PROC_CONNECT_GET_URI, undefined)).uri
   if (!(await supports(FEATURE_REMOTE_EVENT_CALLBACK)))
-    throw new LibvirtError('ERR_LIBVIRT_NO_SUPPORT', 'the daemon is older than libvirt 1.3.3: its events carry no callback id')
+    throw new LibvirtError(
+      'ERR_LIBVIRT_NO_SUPPORT',
+      'the daemon is older than libvirt 1.3.3: its events carry no callback id',
+    )
   return uri
 }
 

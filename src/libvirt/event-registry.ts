@@ -1,9 +1,9 @@
 import { EventQueue } from '../core/event-queue.ts'
-import { type EventKind, EVENT_KINDS, type LibvirtEvent } from './protocol/events.gen.ts'
+import { LibvirtError } from './errors.ts'
+import type { Packet } from './packets.ts'
+import { EVENT_KINDS, type EventKind, type LibvirtEvent } from './protocol/events.gen.ts'
 import type { Procedure } from './protocol/procedure.ts'
 import * as remote from './protocol/remote.gen.ts'
-import type { Packet } from './packets.ts'
-import { LibvirtError } from './errors.ts'
 import { decodeBody, protocolError, type RpcClient } from './rpc-client.ts'
 
 /** Procedures that register and deregister the events of one object. */
@@ -15,32 +15,54 @@ interface Registrar {
 const REGISTRARS: Readonly<Record<EventKind['object'], Registrar>> = {
   domain: {
     register: (client, eventID, onId) =>
-      client.call(remote.REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, { eventID, dom: null }, { onResult: (ret) => onId(ret.callbackID) }),
+      client.call(
+        remote.REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY,
+        { eventID, dom: null },
+        { onResult: (ret) => onId(ret.callbackID) },
+      ),
     deregister: remote.REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY,
   },
   network: {
     register: (client, eventID, onId) =>
-      client.call(remote.REMOTE_PROC_CONNECT_NETWORK_EVENT_REGISTER_ANY, { eventID, net: null }, { onResult: (ret) => onId(ret.callbackID) }),
+      client.call(
+        remote.REMOTE_PROC_CONNECT_NETWORK_EVENT_REGISTER_ANY,
+        { eventID, net: null },
+        { onResult: (ret) => onId(ret.callbackID) },
+      ),
     deregister: remote.REMOTE_PROC_CONNECT_NETWORK_EVENT_DEREGISTER_ANY,
   },
   pool: {
     register: (client, eventID, onId) =>
-      client.call(remote.REMOTE_PROC_CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY, { eventID, pool: null }, { onResult: (ret) => onId(ret.callbackID) }),
+      client.call(
+        remote.REMOTE_PROC_CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY,
+        { eventID, pool: null },
+        { onResult: (ret) => onId(ret.callbackID) },
+      ),
     deregister: remote.REMOTE_PROC_CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY,
   },
   nodedev: {
     register: (client, eventID, onId) =>
-      client.call(remote.REMOTE_PROC_CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY, { eventID, dev: null }, { onResult: (ret) => onId(ret.callbackID) }),
+      client.call(
+        remote.REMOTE_PROC_CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY,
+        { eventID, dev: null },
+        { onResult: (ret) => onId(ret.callbackID) },
+      ),
     deregister: remote.REMOTE_PROC_CONNECT_NODE_DEVICE_EVENT_DEREGISTER_ANY,
   },
   secret: {
     register: (client, eventID, onId) =>
-      client.call(remote.REMOTE_PROC_CONNECT_SECRET_EVENT_REGISTER_ANY, { eventID, secret: null }, { onResult: (ret) => onId(ret.callbackID) }),
+      client.call(
+        remote.REMOTE_PROC_CONNECT_SECRET_EVENT_REGISTER_ANY,
+        { eventID, secret: null },
+        { onResult: (ret) => onId(ret.callbackID) },
+      ),
     deregister: remote.REMOTE_PROC_CONNECT_SECRET_EVENT_DEREGISTER_ANY,
   },
 }
 
-const KIND_BY_MESSAGE: ReadonlyMap<number, EventKind> = new Map(EVENT_KINDS.map((kind) => [kind.message, kind]))
+const KIND_BY_MESSAGE: ReadonlyMap<number, EventKind> = new Map(
+  EVENT_KINDS.map((kind) => [kind.message, kind]),
+)
 
 /** What a daemon answers to an event id that is newer than itself (remote_daemon_dispatch.c), with VIR_ERR_INTERNAL_ERROR. */
 const UNSUPPORTED_EVENT = /unsupported .*event ID/i
@@ -92,7 +114,11 @@ export class EventRegistry {
   /** Takes one message of the remote program. @throws {LibvirtError} when it is no event that was registered. */
   deliver(packet: Packet): void {
     const kind = KIND_BY_MESSAGE.get(packet.procedure)
-    if (packet.program !== remote.REMOTE_PROGRAM || packet.version !== remote.REMOTE_PROTOCOL_VERSION || !kind)
+    if (
+      packet.program !== remote.REMOTE_PROGRAM ||
+      packet.version !== remote.REMOTE_PROTOCOL_VERSION ||
+      !kind
+    )
       throw protocolError(packet, 'an unknown event')
     const event = decodeBody(packet, kind.type)
     const registration = this.#registrations.get(packet.procedure)

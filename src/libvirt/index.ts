@@ -1,5 +1,5 @@
 export type { ClientEnvironment } from './client-config.ts'
-export { Connection, connect, type ConnectOptions, type EventOptions } from './connection.ts'
+export { Connection, type ConnectOptions, connect, type EventOptions } from './connection.ts'
 export { LibvirtError, type LibvirtErrorCode } from './errors.ts'
 export type { EventStream, SkippedKind } from './event-registry.ts'
 export {

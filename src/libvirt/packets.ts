@@ -72,7 +72,10 @@ export class PacketDecoder {
     while (bytes.length - offset >= VIR_NET_MESSAGE_LEN_MAX) {
       const length = bytes.readUInt32BE(offset)
       if (length < PACKET_BYTES_MIN || length > this.#bytesMax)
-        throw new LibvirtError('ERR_LIBVIRT_FRAME', `packet of ${length} bytes, allowed ${PACKET_BYTES_MIN} to ${this.#bytesMax}`)
+        throw new LibvirtError(
+          'ERR_LIBVIRT_FRAME',
+          `packet of ${length} bytes, allowed ${PACKET_BYTES_MIN} to ${this.#bytesMax}`,
+        )
       if (bytes.length - offset < length) {
         this.#keep(bytes.subarray(offset), length)
         return
@@ -93,8 +96,10 @@ export class PacketDecoder {
 function decodeHeader(bytes: Buffer): Packet {
   const type = bytes.readInt32BE(16)
   const status = bytes.readInt32BE(24)
-  if (type < 0 || type > VIR_NET_STREAM_HOLE) throw new LibvirtError('ERR_LIBVIRT_FRAME', `packet of unknown type ${type}`)
-  if (status < 0 || status > 2) throw new LibvirtError('ERR_LIBVIRT_FRAME', `packet with unknown status ${status}`)
+  if (type < 0 || type > VIR_NET_STREAM_HOLE)
+    throw new LibvirtError('ERR_LIBVIRT_FRAME', `packet of unknown type ${type}`)
+  if (status < 0 || status > 2)
+    throw new LibvirtError('ERR_LIBVIRT_FRAME', `packet with unknown status ${status}`)
   return {
     program: bytes.readUInt32BE(4),
     version: bytes.readUInt32BE(8),
@@ -123,7 +128,10 @@ export function encodePacket<T>(header: PacketHeader, body: XdrType<T>, value: T
   writer.int(header.status)
   body.encode(writer, value)
   if (writer.length > PACKET_BYTES_MAX)
-    throw new LibvirtError('ERR_LIBVIRT_FRAME', `packet of ${writer.length} bytes, allowed ${PACKET_BYTES_MAX}`)
+    throw new LibvirtError(
+      'ERR_LIBVIRT_FRAME',
+      `packet of ${writer.length} bytes, allowed ${PACKET_BYTES_MAX}`,
+    )
   writer.patchUint(0, writer.length)
   return writer.bytes()
 }

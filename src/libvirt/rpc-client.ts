@@ -60,7 +60,13 @@ export interface RpcClientOptions {
  * (virnetprotocol.x, virkeepaliveprotocol.x). Knows no procedure.
  */
 export class RpcClient {
-  readonly stats: RpcStats = { packetsReceived: 0, bytesReceived: 0, calls: 0, messages: 0, protocolErrors: 0 }
+  readonly stats: RpcStats = {
+    packetsReceived: 0,
+    bytesReceived: 0,
+    calls: 0,
+    messages: 0,
+    protocolErrors: 0,
+  }
   readonly #transport: Transport
   readonly #options: RpcClientOptions
   readonly #decoder = new PacketDecoder()
@@ -100,7 +106,9 @@ export class RpcClient {
     if (this.#failure) return Promise.reject(this.#failure)
     if (options.signal?.aborted) return Promise.reject(options.signal.reason)
     if (this.#waiting.length >= CALLS_WAITING_MAX)
-      return Promise.reject(new LibvirtError('ERR_LIBVIRT_BUSY', `${CALLS_WAITING_MAX} calls wait for the daemon`))
+      return Promise.reject(
+        new LibvirtError('ERR_LIBVIRT_BUSY', `${CALLS_WAITING_MAX} calls wait for the daemon`),
+      )
     const { promise, resolve, reject } = Promise.withResolvers<Result>()
     const { program, version, number } = procedure
     const call: Call = {
@@ -175,7 +183,9 @@ export class RpcClient {
   #write(packet: Buffer): void {
     const unsent = this.#transport.write(packet)
     if (unsent > UNSENT_BYTES_MAX)
-      this.fail(new LibvirtError('ERR_LIBVIRT_CLOSED', `the daemon does not read: ${unsent} bytes wait to be sent`))
+      this.fail(
+        new LibvirtError('ERR_LIBVIRT_CLOSED', `the daemon does not read: ${unsent} bytes wait to be sent`),
+      )
   }
 
   #receive(chunk: Buffer): void {
@@ -199,7 +209,8 @@ export class RpcClient {
     if (this.#failure) return
     this.stats.packetsReceived++
     if (packet.type === VIR_NET_REPLY) this.#reply(packet)
-    else if (packet.type !== VIR_NET_MESSAGE) throw protocolError(packet, 'a packet of a type that nobody asked for')
+    else if (packet.type !== VIR_NET_MESSAGE)
+      throw protocolError(packet, 'a packet of a type that nobody asked for')
     else if (packet.program === KEEPALIVE_PROGRAM) this.#keepalive(packet)
     else {
       this.stats.messages++
@@ -223,21 +234,26 @@ export class RpcClient {
     const result = decodeBody<unknown>(packet, refused ? VirNetMessageError : procedure.result)
     this.#inFlight.delete(packet.serial)
     if (!call.abandoned) {
-      if (refused) call.fail(remoteError(procedure.name, result as VirNetMessageError)) // decoded as such above
+      if (refused)
+        call.fail(remoteError(procedure.name, result as VirNetMessageError)) // decoded as such above
       else call.done(result)
     }
     this.#sendWaiting()
   }
 
   #keepalive(packet: Packet): void {
-    if (packet.version !== KEEPALIVE_PROTOCOL_VERSION) throw protocolError(packet, 'a keepalive of an unknown version')
+    if (packet.version !== KEEPALIVE_PROTOCOL_VERSION)
+      throw protocolError(packet, 'a keepalive of an unknown version')
     if (packet.procedure === KEEPALIVE_PROC_PING) this.#sendKeepalive(KEEPALIVE_PROC_PONG)
-    else if (packet.procedure !== KEEPALIVE_PROC_PONG) throw protocolError(packet, 'an unknown keepalive message')
+    else if (packet.procedure !== KEEPALIVE_PROC_PONG)
+      throw protocolError(packet, 'an unknown keepalive message')
   }
 
   #sendKeepalive(procedure: number): void {
     const header = { program: KEEPALIVE_PROGRAM, version: KEEPALIVE_PROTOCOL_VERSION, procedure }
-    this.#write(encodePacket({ ...header, type: VIR_NET_MESSAGE, serial: 0, status: VIR_NET_OK }, VOID, undefined))
+    this.#write(
+      encodePacket({ ...header, type: VIR_NET_MESSAGE, serial: 0, status: VIR_NET_OK }, VOID, undefined),
+    )
   }
 
   /** As in virkeepalive.c: a packet of any kind counts as an answer. */
@@ -280,5 +296,7 @@ export function protocolError(packet: Packet, what: string): LibvirtError {
 
 function closedError(error: Error | undefined): LibvirtError {
   if (!error) return new LibvirtError('ERR_LIBVIRT_CLOSED', 'the daemon closed the connection')
-  return new LibvirtError('ERR_LIBVIRT_CLOSED', `connection lost: ${codeOf(error) ?? error.message}`, { cause: error })
+  return new LibvirtError('ERR_LIBVIRT_CLOSED', `connection lost: ${codeOf(error) ?? error.message}`, {
+    cause: error,
+  })
 }

@@ -21,7 +21,18 @@ const OWN_PARAMETERS: ReadonlySet<string> = new Set(
 )
 
 /** Drivers that are part of the C library, so that no daemon serves their URI unless a transport is named. */
-const DRIVERS_WITHOUT_DAEMON: ReadonlySet<string> = new Set(['test', 'esx', 'gsx', 'vpx', 'hyperv', 'vmwarews', 'vmwareplayer', 'vmwarefusion', 'openvz', 'phyp'])
+const DRIVERS_WITHOUT_DAEMON: ReadonlySet<string> = new Set([
+  'test',
+  'esx',
+  'gsx',
+  'vpx',
+  'hyperv',
+  'vmwarews',
+  'vmwareplayer',
+  'vmwarefusion',
+  'openvz',
+  'phyp',
+])
 
 /** In the order in which libvirtd probes them (remote_sockets.c). */
 const PROBED_DRIVERS = ['xen', 'qemu', 'lxc', 'vbox', 'bhyve', 'vz'] as const
@@ -59,7 +70,8 @@ function targetOf(text: string, options: Options): Target {
   } catch (error) {
     throw new LibvirtError('ERR_LIBVIRT_URI', `${text}: not a URI`, { cause: error })
   }
-  if (transport === undefined && url.host === '' && DRIVERS_WITHOUT_DAEMON.has(driver)) throw withoutDaemon(text, driver)
+  if (transport === undefined && url.host === '' && DRIVERS_WITHOUT_DAEMON.has(driver))
+    throw withoutDaemon(text, driver)
   const wanted = transport ?? (url.host === '' ? 'unix' : 'tls')
   if (wanted !== 'unix') throw uriError(text, `transport '${wanted}' is not supported, only 'unix' is`)
   if (url.host !== '') throw uriError(text, `the unix transport has no host, but '${url.host}' is given`)
@@ -70,7 +82,9 @@ function targetOf(text: string, options: Options): Target {
 /** The URI that the daemon gets: scheme without transport, path, and the parameters that are not the client's. */
 function serverName(driver: string, url: URL): string {
   const others = [...url.searchParams].filter(([key]) => !OWN_PARAMETERS.has(key))
-  const query = others.map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`).join('&')
+  const query = others
+    .map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`)
+    .join('&')
   return `${driver}://${url.pathname}${query === '' ? '' : `?${query}`}`
 }
 
@@ -78,7 +92,8 @@ function socketPath(driver: string, url: URL, options: Options): string {
   const given = url.searchParams.get('socket')
   if (given) return given
   const mode = url.searchParams.get('mode') ?? 'auto'
-  if (!['auto', 'legacy', 'direct'].includes(mode)) throw uriError(url.href, `mode '${mode}' is none of auto, legacy, direct`)
+  if (!['auto', 'legacy', 'direct'].includes(mode))
+    throw uriError(url.href, `mode '${mode}' is none of auto, legacy, direct`)
   const session = url.pathname === '/session' || (url.pathname !== '/system' && options.environment.uid !== 0)
   const modular = driver === 'remote' ? undefined : daemonSocket(`virt${driver}d`, session, options)
   const legacy = daemonSocket('libvirt', session, options)
@@ -96,14 +111,19 @@ function localTarget(options: Options): Target {
     const scope = session ? 'session' : 'system'
     for (const driver of PROBED_DRIVERS) {
       const path = daemonSocket(`virt${driver}d`, session, options)
-      if (existsSync(path)) return { uri: `${driver}:///${scope}`, name: `${driver}:///${scope}`, socketPath: path }
+      if (existsSync(path))
+        return { uri: `${driver}:///${scope}`, name: `${driver}:///${scope}`, socketPath: path }
     }
   }
   return { uri: undefined, name: '', socketPath: legacy }
 }
 
 /** Sessions have one socket for both; the system daemons have a second one that is read-only (remote_sockets.c). */
-function daemonSocket(daemon: string, session: boolean, { readOnly, environment, systemRunDir }: Options): string {
+function daemonSocket(
+  daemon: string,
+  session: boolean,
+  { readOnly, environment, systemRunDir }: Options,
+): string {
   if (!session) return join(systemRunDir ?? SYSTEM_RUN_DIR, `${daemon}-sock${readOnly ? '-ro' : ''}`)
   const { env, uid } = environment
   const runDir = env['XDG_RUNTIME_DIR'] || `/run/user/${uid}`
@@ -111,7 +131,8 @@ function daemonSocket(daemon: string, session: boolean, { readOnly, environment,
 }
 
 function withoutDaemon(uri: string, driver: string): LibvirtError {
-  const advice = driver === 'test' ? `; ask a daemon for it: test+unix://${uri.replace(/^test:\/*/, '/')}` : ''
+  const advice =
+    driver === 'test' ? `; ask a daemon for it: test+unix://${uri.replace(/^test:\/*/, '/')}` : ''
   return uriError(uri, `the ${driver} driver is part of libvirt's C library and has no daemon${advice}`)
 }
 

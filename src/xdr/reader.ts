@@ -141,7 +141,10 @@ export class XdrReader {
 
   #require(length: number): void {
     if (this.#offset + length > this.#end)
-      throw new XdrError('ERR_XDR_SHORT', `need ${length} bytes at ${this.#offset}, have ${this.#end - this.#offset}`)
+      throw new XdrError(
+        'ERR_XDR_SHORT',
+        `need ${length} bytes at ${this.#offset}, have ${this.#end - this.#offset}`,
+      )
   }
 
   #take(length: number): number {

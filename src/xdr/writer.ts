@@ -73,7 +73,8 @@ export class XdrWriter {
   }
 
   fixedOpaque(value: Uint8Array, length: number): void {
-    if (value.length !== length) throw new XdrError('ERR_XDR_LIMIT', `opaque of ${value.length} bytes, not ${length}`)
+    if (value.length !== length)
+      throw new XdrError('ERR_XDR_LIMIT', `opaque of ${value.length} bytes, not ${length}`)
     this.raw(value)
     this.#pad(length)
   }

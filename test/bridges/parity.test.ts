@@ -50,7 +50,8 @@ async function startEngine(filters: string): Promise<{ child: ChildProcess; even
 
 const DOMAIN_XML = (name: string): string =>
   `<domain type='test'><name>${name}</name><memory>8192</memory><vcpu>1</vcpu><os><type>hvm</type></os></domain>`
-const NETWORK_XML = "<network><name>lv-net</name><bridge name='virbr9'/><ip address='192.168.44.1' netmask='255.255.255.0'/></network>"
+const NETWORK_XML =
+  "<network><name>lv-net</name><bridge name='virbr9'/><ip address='192.168.44.1' netmask='255.255.255.0'/></network>"
 const POOL_XML = "<pool type='dir'><name>lv-pool</name><target><path>/tmp/lv-pool</path></target></pool>"
 
 /** Happenings on the test driver that give events of every object that it has. */
@@ -71,7 +72,14 @@ async function drive(): Promise<void> {
   await withXml('net-define', NETWORK_XML)
   for (const command of ['net-start', 'net-destroy', 'net-undefine']) await virsh(command, 'lv-net')
   await withXml('pool-define', POOL_XML)
-  for (const command of ['pool-build', 'pool-start', 'pool-refresh', 'pool-destroy', 'pool-delete', 'pool-undefine'])
+  for (const command of [
+    'pool-build',
+    'pool-start',
+    'pool-refresh',
+    'pool-destroy',
+    'pool-delete',
+    'pool-undefine',
+  ])
     await virsh(command, 'lv-pool')
   await virsh('shutdown', 'test')
   await virsh('start', 'test')
@@ -92,7 +100,14 @@ test('tags and data equal those of the real Salt engine, event by event, in orde
   try {
     await using bus = new Bus()
     const published = bus.subscribe('*')
-    await using ours = new LibvirtToBus({ bus, codec: noCodec, log: silentLogger, uri: daemon.uri, filters })
+    await using ours = new LibvirtToBus({
+      bus,
+      codec: noCodec,
+      stamp: () => 'now',
+      log: silentLogger,
+      uri: daemon.uri,
+      filters,
+    })
     ours.start()
     await ours.ready
     // Both have opened; a call that all registrations precede proves that the engine's have been made, too.
@@ -102,13 +117,26 @@ test('tags and data equal those of the real Salt engine, event by event, in orde
     const mine: Seen[] = []
     for await (const { tag, data } of published) {
       if ((data['domain'] as { name?: string } | undefined)?.name === 'marker') continue // a map or absent
-      mine.push({ tag, data })
-      if (tag.endsWith('/domain/lifecycle') && data['event'] === 'started' && mine.some((e) => e.data['event'] === 'undefined' && e.data['pool'])) break
+      const { _stamp, ...fields } = data
+      assert.equal(_stamp, 'now')
+      mine.push({ tag, data: fields })
+      if (
+        tag.endsWith('/domain/lifecycle') &&
+        fields['event'] === 'started' &&
+        mine.some((e) => e.data['event'] === 'undefined' && e.data['pool'])
+      )
+        break
     }
     await until(() => withoutMarker(engine.events).length >= mine.length, 'the engine printed as many events')
     assert.deepEqual(mine, withoutMarker(engine.events).map(corrected))
     const kinds = new Set(mine.map(({ tag }) => tag.split('/').slice(-2).join('/')))
-    for (const kind of ['domain/lifecycle', 'domain/metadata_change', 'network/lifecycle', 'pool/lifecycle', 'pool/refresh'])
+    for (const kind of [
+      'domain/lifecycle',
+      'domain/metadata_change',
+      'network/lifecycle',
+      'pool/lifecycle',
+      'pool/refresh',
+    ])
       assert.ok(kinds.has(kind), `${kind} was not provoked`)
     assert.ok(mine.length >= 20, `${mine.length} events`)
   } finally {

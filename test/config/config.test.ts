@@ -33,8 +33,16 @@ test('an empty file is an empty configuration', () => {
 for (const [what, text, message] of [
   ['an unknown key', 'sock_dir: /run\nwyre: classic\n', /^c\.yml:2: wyre: unknown key$/],
   ['a wrong value', 'wire: old\n', /^c\.yml:1: wire: Invalid option/],
-  ['an unknown key of an engine', 'engines:\n  - libvirt_events:\n      url: x\n', /^c\.yml:3: engines\.0\.libvirt_events\.url: unknown key$/],
-  ['a wrong type in an engine', 'engines:\n  - libvirt_events:\n      filters: all\n', /^c\.yml:3: engines\.0\.libvirt_events\.filters: .*expected array/],
+  [
+    'an unknown key of an engine',
+    'engines:\n  - libvirt_events:\n      url: x\n',
+    /^c\.yml:3: engines\.0\.libvirt_events\.url: unknown key$/,
+  ],
+  [
+    'a wrong type in an engine',
+    'engines:\n  - libvirt_events:\n      filters: all\n',
+    /^c\.yml:3: engines\.0\.libvirt_events\.filters: .*expected array/,
+  ],
   ['another engine', 'engines:\n  - docker_events\n', /^c\.yml:2: engines\.0: expected 'libvirt_events'/],
   ['a list at the top', '- a\n', /^c\.yml:1: the file: .*expected object/],
 ] as const)
@@ -43,11 +51,15 @@ for (const [what, text, message] of [
   })
 
 test('what is not YAML is named with line and column', () => {
-  assert.throws(() => parseConfig('a: [1\nb: 2\n', 'c.yml'), { code: 'ERR_CONFIG_SYNTAX', message: /^c\.yml:2:1: / })
+  assert.throws(() => parseConfig('a: [1\nb: 2\n', 'c.yml'), {
+    code: 'ERR_CONFIG_SYNTAX',
+    message: /^c\.yml:2:1: /,
+  })
 })
 
 test('a document that multiplies itself by aliases is refused', () => {
   const rows = ['a0: &a0 [x,x,x,x,x,x,x,x,x]']
-  for (let n = 1; n < 9; n++) rows.push(`a${n}: &a${n} [${Array.from({ length: 9 }, () => `*a${n - 1}`).join(',')}]`)
+  for (let n = 1; n < 9; n++)
+    rows.push(`a${n}: &a${n} [${Array.from({ length: 9 }, () => `*a${n - 1}`).join(',')}]`)
   assert.throws(() => parseConfig(rows.join('\n'), 'c.yml'), { code: 'ERR_CONFIG_SYNTAX' })
 })

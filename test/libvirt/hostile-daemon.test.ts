@@ -3,8 +3,8 @@ import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import {
-  connect,
   type Connection,
+  connect,
   encodePacket,
   enums,
   type Packet,
@@ -22,14 +22,24 @@ type Answer = (socket: Socket, call: Packet) => void
 
 const INT: XdrType<number> = { decode: (r) => r.int(), encode: (w, v) => w.int(v) }
 
-function reply<T>(call: PacketHeader, type: XdrType<T>, value: T, header: Partial<PacketHeader> = {}): Buffer {
+function reply<T>(
+  call: PacketHeader,
+  type: XdrType<T>,
+  value: T,
+  header: Partial<PacketHeader> = {},
+): Buffer {
   const { program, version, procedure, serial } = call
-  return encodePacket({ program, version, procedure, serial, type: rpc.VIR_NET_REPLY, status: rpc.VIR_NET_OK, ...header }, type, value)
+  return encodePacket(
+    { program, version, procedure, serial, type: rpc.VIR_NET_REPLY, status: rpc.VIR_NET_OK, ...header },
+    type,
+    value,
+  )
 }
 
 function opening(call: Packet): Buffer | undefined {
   if (call.program !== remote.REMOTE_PROGRAM) return undefined
-  if (call.procedure === remote.REMOTE_PROC_AUTH_LIST.number) return reply(call, remote.RemoteAuthListRet, { types: [0] })
+  if (call.procedure === remote.REMOTE_PROC_AUTH_LIST.number)
+    return reply(call, remote.RemoteAuthListRet, { types: [0] })
   if (call.procedure === remote.REMOTE_PROC_CONNECT_SUPPORTS_FEATURE.number) return reply(call, INT, 1)
   if (call.procedure === remote.REMOTE_PROC_CONNECT_OPEN.number) return reply(call, VOID, undefined)
   if (call.procedure === remote.REMOTE_PROC_CONNECT_CLOSE.number) return reply(call, VOID, undefined)
@@ -54,7 +64,10 @@ async function withDaemon(answer: Answer, use: (connection: Connection) => Promi
   })
   await new Promise<void>((resolve) => server.listen(path, resolve))
   try {
-    const connection = await connect({ uri: `test+unix:///default?socket=${path}`, keepalive: { intervalMs: 40, count: 2 } })
+    const connection = await connect({
+      uri: `test+unix:///default?socket=${path}`,
+      keepalive: { intervalMs: 40, count: 2 },
+    })
     await use(connection)
     await connection.close()
   } finally {
@@ -71,24 +84,63 @@ const NAME = remote.RemoteConnectGetHostnameRet
 const faults: [what: string, code: string, answer: Answer][] = [
   ['a length below a header', 'ERR_LIBVIRT_FRAME', (s) => s.write(Buffer.from([0, 0, 0, 8]))],
   ['a length above the limit', 'ERR_LIBVIRT_FRAME', (s) => s.write(Buffer.from([0x7f, 0, 0, 0]))],
-  ['a reply to no call', 'ERR_LIBVIRT_PROTOCOL', (s, c) => s.write(reply(c, NAME, { hostname: 'x' }, { serial: 9999 }))],
-  ['a reply of another procedure', 'ERR_LIBVIRT_PROTOCOL', (s, c) => s.write(reply(c, NAME, { hostname: 'x' }, { procedure: 1 }))],
-  ['a reply of another program', 'ERR_LIBVIRT_PROTOCOL', (s, c) => s.write(reply(c, NAME, { hostname: 'x' }, { program: 7 }))],
-  ['a reply of another version', 'ERR_LIBVIRT_PROTOCOL', (s, c) => s.write(reply(c, NAME, { hostname: 'x' }, { version: 2 }))],
-  ['a stream packet nobody asked for', 'ERR_LIBVIRT_PROTOCOL', (s, c) => s.write(reply(c, VOID, undefined, { type: rpc.VIR_NET_STREAM }))],
-  ['an unknown event', 'ERR_LIBVIRT_PROTOCOL', (s, c) => s.write(reply(c, VOID, undefined, { type: rpc.VIR_NET_MESSAGE, procedure: 9000 }))],
+  [
+    'a reply to no call',
+    'ERR_LIBVIRT_PROTOCOL',
+    (s, c) => s.write(reply(c, NAME, { hostname: 'x' }, { serial: 9999 })),
+  ],
+  [
+    'a reply of another procedure',
+    'ERR_LIBVIRT_PROTOCOL',
+    (s, c) => s.write(reply(c, NAME, { hostname: 'x' }, { procedure: 1 })),
+  ],
+  [
+    'a reply of another program',
+    'ERR_LIBVIRT_PROTOCOL',
+    (s, c) => s.write(reply(c, NAME, { hostname: 'x' }, { program: 7 })),
+  ],
+  [
+    'a reply of another version',
+    'ERR_LIBVIRT_PROTOCOL',
+    (s, c) => s.write(reply(c, NAME, { hostname: 'x' }, { version: 2 })),
+  ],
+  [
+    'a stream packet nobody asked for',
+    'ERR_LIBVIRT_PROTOCOL',
+    (s, c) => s.write(reply(c, VOID, undefined, { type: rpc.VIR_NET_STREAM })),
+  ],
+  [
+    'an unknown event',
+    'ERR_LIBVIRT_PROTOCOL',
+    (s, c) => s.write(reply(c, VOID, undefined, { type: rpc.VIR_NET_MESSAGE, procedure: 9000 })),
+  ],
   [
     'an event that nobody registered',
     'ERR_LIBVIRT_PROTOCOL',
     (s, c) => {
       const dom = { name: 'x', uuid: '6695eb01-f6a4-8304-79aa-97f2502e193f', id: 1 }
       const message = remote.REMOTE_PROC_DOMAIN_EVENT_CALLBACK_REBOOT
-      s.write(reply(c, message.message, { callbackID: 1, msg: { dom } }, { type: rpc.VIR_NET_MESSAGE, procedure: message.number }))
+      s.write(
+        reply(
+          c,
+          message.message,
+          { callbackID: 1, msg: { dom } },
+          { type: rpc.VIR_NET_MESSAGE, procedure: message.number },
+        ),
+      )
     },
   ],
   ['a body that is too short', 'ERR_LIBVIRT_BODY', (s, c) => s.write(reply(c, VOID, undefined))],
-  ['a body with more behind it', 'ERR_LIBVIRT_BODY', (s, c) => s.write(reply(c, remote.RemoteConnectOpenArgs, { name: 'abcd', flags: 0 }))],
-  ['the end in the middle of a packet', 'ERR_LIBVIRT_CLOSED', (s, c) => s.end(reply(c, NAME, { hostname: 'x' }).subarray(0, 20))],
+  [
+    'a body with more behind it',
+    'ERR_LIBVIRT_BODY',
+    (s, c) => s.write(reply(c, remote.RemoteConnectOpenArgs, { name: 'abcd', flags: 0 })),
+  ],
+  [
+    'the end in the middle of a packet',
+    'ERR_LIBVIRT_CLOSED',
+    (s, c) => s.end(reply(c, NAME, { hostname: 'x' }).subarray(0, 20)),
+  ],
   ['silence', 'ERR_LIBVIRT_KEEPALIVE', () => {}],
 ]
 
@@ -97,7 +149,10 @@ for (const [what, code, answer] of faults)
     await withDaemon(answer, async (connection) => {
       await assert.rejects(hostname(connection), { name: 'LibvirtError', code })
       assert.equal((await connection.ended)?.code, code)
-      assert.equal(connection.stats.protocolErrors, ['ERR_LIBVIRT_CLOSED', 'ERR_LIBVIRT_KEEPALIVE'].includes(code) ? 0 : 1)
+      assert.equal(
+        connection.stats.protocolErrors,
+        ['ERR_LIBVIRT_CLOSED', 'ERR_LIBVIRT_KEEPALIVE'].includes(code) ? 0 : 1,
+      )
       await assert.rejects(hostname(connection), { code })
     })
   })
@@ -110,12 +165,16 @@ test('replies in another order reach their own calls, and no more than five call
       held.push(call)
       most = Math.max(most, held.length)
       if (held.length < 5) return
-      for (const one of held.splice(0).reverse()) socket.write(reply(one, NAME, { hostname: `host-${one.serial}` }))
+      for (const one of held.splice(0).reverse())
+        socket.write(reply(one, NAME, { hostname: `host-${one.serial}` }))
     },
     async (connection) => {
       const names = await Promise.all(Array.from({ length: 20 }, () => hostname(connection)))
       const serials = names.map((name) => Number((name as { hostname: string }).hostname.slice(5)))
-      assert.deepEqual(serials, serials.toSorted((a, b) => a - b))
+      assert.deepEqual(
+        serials,
+        serials.toSorted((a, b) => a - b),
+      )
       assert.equal(most, 5)
     },
   )
@@ -135,7 +194,10 @@ test('aborting a call gives up waiting; its late reply is no error', async () =>
       }
     },
     async (connection) => {
-      await assert.rejects(connection.call(remote.REMOTE_PROC_CONNECT_GET_HOSTNAME, undefined, abort.signal), /given up/)
+      await assert.rejects(
+        connection.call(remote.REMOTE_PROC_CONNECT_GET_HOSTNAME, undefined, abort.signal),
+        /given up/,
+      )
       assert.deepEqual(await hostname(connection), { hostname: 'second' })
     },
   )
@@ -149,7 +211,13 @@ test('a ping is answered by a pong', async () => {
         if (call.procedure === rpc.KEEPALIVE_PROC_PONG) pong = call
         return
       }
-      const ping = { program: rpc.KEEPALIVE_PROGRAM, version: 1, procedure: rpc.KEEPALIVE_PROC_PING, serial: 0, status: 0 }
+      const ping = {
+        program: rpc.KEEPALIVE_PROGRAM,
+        version: 1,
+        procedure: rpc.KEEPALIVE_PROC_PING,
+        serial: 0,
+        status: 0,
+      }
       socket.write(encodePacket({ ...ping, type: rpc.VIR_NET_MESSAGE }, VOID, undefined))
       const wait = setInterval(() => {
         if (!pong) return
@@ -165,19 +233,40 @@ test('a ping is answered by a pong', async () => {
 })
 
 function refusal(code: number, message: string): Answer {
-  const fields = { code, domain: 7, message, level: 2, dom: null, str1: message, str2: null, str3: null, int1: -1, int2: -1, net: null }
-  return (socket, call) => socket.write(reply(call, rpc.VirNetMessageError, fields, { status: rpc.VIR_NET_ERROR }))
+  const fields = {
+    code,
+    domain: 7,
+    message,
+    level: 2,
+    dom: null,
+    str1: message,
+    str2: null,
+    str3: null,
+    int1: -1,
+    int2: -1,
+    net: null,
+  }
+  return (socket, call) =>
+    socket.write(reply(call, rpc.VirNetMessageError, fields, { status: rpc.VIR_NET_ERROR }))
 }
 
 test('a missing polkit agent is told with the way out', async () => {
-  const text = "authentication unavailable: no polkit agent available to authenticate action 'org.libvirt.unix.monitor'"
+  const text =
+    "authentication unavailable: no polkit agent available to authenticate action 'org.libvirt.unix.monitor'"
   await withDaemon(refusal(enums.virErrorNumber.VIR_ERR_AUTH_UNAVAILABLE, text), async (connection) => {
-    await assert.rejects(hostname(connection), { code: 'ERR_LIBVIRT_AUTH', remoteCode: 94, message: /no polkit agent.*polkit rule.*group/ })
+    await assert.rejects(hostname(connection), {
+      code: 'ERR_LIBVIRT_AUTH',
+      remoteCode: 94,
+      message: /no polkit agent.*polkit rule.*group/,
+    })
   })
 })
 
 test('a procedure that an older daemon lacks is told apart from other refusals', async () => {
-  await withDaemon(refusal(enums.virErrorNumber.VIR_ERR_RPC, 'unknown procedure: 450'), async (connection) => {
-    await assert.rejects(hostname(connection), { code: 'ERR_LIBVIRT_NO_SUPPORT', remoteCode: 39 })
-  })
+  await withDaemon(
+    refusal(enums.virErrorNumber.VIR_ERR_RPC, 'unknown procedure: 450'),
+    async (connection) => {
+      await assert.rejects(hostname(connection), { code: 'ERR_LIBVIRT_NO_SUPPORT', remoteCode: 39 })
+    },
+  )
 })

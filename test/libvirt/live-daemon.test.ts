@@ -24,7 +24,10 @@ test('lists the domain of the test driver over the read-only socket', live, asyn
     uri: `test+unix:///default?socket=${daemon.readOnlySocketPath}`,
     readOnly: true,
   })
-  const { domains } = await connection.call(remote.REMOTE_PROC_CONNECT_LIST_ALL_DOMAINS, { need_results: 1, flags: 0 })
+  const { domains } = await connection.call(remote.REMOTE_PROC_CONNECT_LIST_ALL_DOMAINS, {
+    need_results: 1,
+    flags: 0,
+  })
   assert.deepEqual(
     domains.map((dom) => [dom.name, dom.id, dom.uuid]),
     [['test', 1, '6695eb01-f6a4-8304-79aa-97f2502e193f']],
@@ -63,7 +66,11 @@ test('events of real virsh arrive, and kinds that the driver lacks are named', l
   }
   const { VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_RESUMED } = enums.virDomainEventType
   assert.deepEqual(
-    seen.map((event) => event.object === 'domain' && event.kind === 'lifecycle' && [event.dom.name, event.event, event.detail]),
+    seen.map(
+      (event) =>
+        event.object === 'domain' &&
+        event.kind === 'lifecycle' && [event.dom.name, event.event, event.detail],
+    ),
     [
       ['test', VIR_DOMAIN_EVENT_SUSPENDED, 0],
       ['test', VIR_DOMAIN_EVENT_RESUMED, 0],
@@ -74,7 +81,9 @@ test('events of real virsh arrive, and kinds that the driver lacks are named', l
 test('many calls at once come back each with its own result', live, async () => {
   await using connection = await connect({ uri: daemon.uri })
   const names = await Promise.all(
-    Array.from({ length: 200 }, () => connection.call(remote.REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME, { name: 'test' })),
+    Array.from({ length: 200 }, () =>
+      connection.call(remote.REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME, { name: 'test' }),
+    ),
   )
   assert.ok(names.every(({ dom }) => dom.name === 'test'))
   assert.equal(connection.stats.protocolErrors, 0)
@@ -105,5 +114,7 @@ test('a daemon that is killed ends the iterator with a typed error', live, async
   other.process.kill('SIGKILL')
   await assert.rejects(next, { code: 'ERR_LIBVIRT_CLOSED' })
   assert.equal((await connection.ended)?.code, 'ERR_LIBVIRT_CLOSED')
-  await assert.rejects(connection.call(remote.REMOTE_PROC_CONNECT_GET_HOSTNAME, undefined), { code: 'ERR_LIBVIRT_CLOSED' })
+  await assert.rejects(connection.call(remote.REMOTE_PROC_CONNECT_GET_HOSTNAME, undefined), {
+    code: 'ERR_LIBVIRT_CLOSED',
+  })
 })

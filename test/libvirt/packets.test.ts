@@ -6,9 +6,9 @@ import fc from 'fast-check'
 import {
   EVENT_KINDS,
   encodePacket,
-  type Packet,
   PACKET_BODY_OFFSET,
   PACKET_BYTES_MAX,
+  type Packet,
   PacketDecoder,
   type Procedure,
   remote,
@@ -29,7 +29,9 @@ const { frames }: { frames: Frame[] } = JSON.parse(readFileSync(FIXTURE, 'utf8')
 function decodeAll(bytes: Buffer, cuts: readonly number[] = []): Packet[] {
   const decoder = new PacketDecoder()
   const packets: Packet[] = []
-  const ends = [...new Set([...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b)
+  const ends = [...new Set([...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort(
+    (a, b) => a - b,
+  )
   let start = 0
   for (const end of ends) {
     decoder.push(bytes.subarray(start, end), (packet) => packets.push(packet))
@@ -74,7 +76,10 @@ test('a stream gives the same packets however it is cut', () => {
   assert.equal(whole.length, 40)
   fc.assert(
     fc.property(fc.array(fc.nat(stream.length)), (cuts) => {
-      assert.deepEqual(decodeAll(stream, cuts).map(({ bytes }) => bytes.toString('hex')), whole)
+      assert.deepEqual(
+        decodeAll(stream, cuts).map(({ bytes }) => bytes.toString('hex')),
+        whole,
+      )
     }),
   )
 })
@@ -90,7 +95,9 @@ test('lengths that cannot be are refused as soon as the length word is there', (
 test('a type or status that there is not is refused', () => {
   const header = { program: 1, version: 1, procedure: 1, type: 0, serial: 0, status: 0 }
   for (const wrong of [{ type: 7 }, { type: -1 }, { status: 3 }, { status: -1 }])
-    assert.throws(() => decodeAll(encodePacket({ ...header, ...wrong }, VOID, undefined)), { code: 'ERR_LIBVIRT_FRAME' })
+    assert.throws(() => decodeAll(encodePacket({ ...header, ...wrong }, VOID, undefined)), {
+      code: 'ERR_LIBVIRT_FRAME',
+    })
 })
 
 test('any bytes are packets or a typed error, and wait for no more than a packet', () => {
@@ -127,7 +134,10 @@ test('any body decodes or throws the typed error, for every procedure and event'
 })
 
 test('a long packet that comes a few bytes at a time costs linear time', () => {
-  const type: XdrType<Buffer> = { decode: (r) => r.opaque(8_000_000), encode: (w, v) => w.opaque(v, 8_000_000) }
+  const type: XdrType<Buffer> = {
+    decode: (r) => r.opaque(8_000_000),
+    encode: (w, v) => w.opaque(v, 8_000_000),
+  }
   const header = { program: 1, version: 1, procedure: 1, type: 0, serial: 0, status: 0 }
   const packet = encodePacket(header, type, Buffer.alloc(4_000_000))
   const decoder = new PacketDecoder()

@@ -9,7 +9,10 @@ import { tempDir } from '../support/peers.ts'
 const ROOT = { env: {}, uid: 0 }
 const RUN = '/nonexistent-run'
 
-function resolve(uri: string | undefined, options: { readOnly?: boolean; env?: Record<string, string>; uid?: number; systemRunDir?: string } = {}) {
+function resolve(
+  uri: string | undefined,
+  options: { readOnly?: boolean; env?: Record<string, string>; uid?: number; systemRunDir?: string } = {},
+) {
   const { readOnly = false, env = {}, uid = 0, systemRunDir = RUN } = options
   return resolveTarget(uri, { readOnly, environment: { env, uid }, systemRunDir })
 }
@@ -30,7 +33,10 @@ test('sockets are those of the system for root, of the user otherwise, read-only
   assert.equal((await resolve('qemu:///system', { uid: 1000 })).socketPath, `${RUN}/libvirt-sock`)
   const env = { XDG_RUNTIME_DIR: '/x' }
   assert.equal((await resolve('qemu:///session', { uid: 1000, env })).socketPath, '/x/libvirt/libvirt-sock')
-  assert.equal((await resolve('qemu:///session?mode=direct', { uid: 1000, env })).socketPath, '/x/libvirt/virtqemud-sock')
+  assert.equal(
+    (await resolve('qemu:///session?mode=direct', { uid: 1000, env })).socketPath,
+    '/x/libvirt/virtqemud-sock',
+  )
 })
 
 test('the socket of a modular daemon is taken where it exists', async () => {
@@ -39,7 +45,11 @@ test('the socket of a modular daemon is taken where it exists', async () => {
   const options = { systemRunDir: dir.path }
   assert.equal((await resolve('lxc:///system', options)).socketPath, join(dir.path, 'virtlxcd-sock'))
   assert.equal((await resolve('qemu:///system', options)).socketPath, join(dir.path, 'libvirt-sock'))
-  assert.deepEqual(await resolve(undefined, options), { uri: 'lxc:///system', name: 'lxc:///system', socketPath: join(dir.path, 'virtlxcd-sock') })
+  assert.deepEqual(await resolve(undefined, options), {
+    uri: 'lxc:///system',
+    name: 'lxc:///system',
+    socketPath: join(dir.path, 'virtlxcd-sock'),
+  })
 })
 
 test('without a URI: the environment, then libvirt.conf, then the local daemon', async () => {
@@ -47,15 +57,28 @@ test('without a URI: the environment, then libvirt.conf, then the local daemon',
   mkdirSync(join(home.path, 'libvirt'))
   const conf = join(home.path, 'libvirt/libvirt.conf')
   const env = { XDG_CONFIG_HOME: home.path, XDG_RUNTIME_DIR: '/x' }
-  writeFileSync(conf, '#uri_default = "xen:///"\nuri_default = "lxc:///system"\nuri_aliases = [\n  "hail=qemu:///system?socket=/hail",\n]\n')
+  writeFileSync(
+    conf,
+    '#uri_default = "xen:///"\nuri_default = "lxc:///system"\nuri_aliases = [\n  "hail=qemu:///system?socket=/hail",\n]\n',
+  )
   assert.equal((await resolve(undefined, { uid: 1000, env })).uri, 'lxc:///system')
-  assert.equal((await resolve(undefined, { uid: 1000, env: { ...env, LIBVIRT_DEFAULT_URI: 'hail' } })).socketPath, '/hail')
+  assert.equal(
+    (await resolve(undefined, { uid: 1000, env: { ...env, LIBVIRT_DEFAULT_URI: 'hail' } })).socketPath,
+    '/hail',
+  )
   writeFileSync(conf, '')
-  assert.deepEqual(await resolve(undefined, { uid: 1000, env }), { uri: undefined, name: '', socketPath: '/x/libvirt/libvirt-sock' })
+  assert.deepEqual(await resolve(undefined, { uid: 1000, env }), {
+    uri: undefined,
+    name: '',
+    socketPath: '/x/libvirt/libvirt-sock',
+  })
 })
 
 test('what cannot be reached is refused with the reason', async () => {
-  await assert.rejects(resolve('test:///default'), { code: 'ERR_LIBVIRT_URI', message: /test\+unix:\/\/\/default/ })
+  await assert.rejects(resolve('test:///default'), {
+    code: 'ERR_LIBVIRT_URI',
+    message: /test\+unix:\/\/\/default/,
+  })
   await assert.rejects(resolve('qemu+carrier-pigeon:///'), { code: 'ERR_LIBVIRT_URI' })
   await assert.rejects(resolve('qemu://host/system'), { code: 'ERR_LIBVIRT_URI', message: /transport 'tls'/ })
   await assert.rejects(resolve('nonsense'), { code: 'ERR_LIBVIRT_URI' })
@@ -73,5 +96,8 @@ test('a socket that is not there, dead, or closed to us says what to do', async 
     code: 'ERR_LIBVIRT_CONNECT',
     message: /nobody listens/,
   })
-  await assert.rejects(connect({ uri: `test+unix:///default?socket=/${'x'.repeat(200)}` }), { code: 'ERR_LIBVIRT_CONNECT', message: /107 bytes/ })
+  await assert.rejects(connect({ uri: `test+unix:///default?socket=/${'x'.repeat(200)}` }), {
+    code: 'ERR_LIBVIRT_CONNECT',
+    message: /107 bytes/,
+  })
 })

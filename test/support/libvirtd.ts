@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { watch } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tempDir } from './peers.ts'
@@ -16,6 +16,8 @@ export interface TestDaemon extends AsyncDisposable {
   readonly readOnlySocketPath: string
   readonly process: ChildProcess
   readonly dir: string
+  /** Ends it by a signal and starts it anew on the same sockets. */
+  restart(signal: NodeJS.Signals): Promise<TestDaemon>
 }
 
 const START_MS = 20_000
@@ -33,22 +35,36 @@ stdio_handler = "file"
 /** Starts a real libvirtd on sockets in a temporary folder; `settings` are further lines of libvirtd.conf. */
 export async function startLibvirtd(settings: readonly string[] = []): Promise<TestDaemon> {
   const dir = tempDir()
-  const sockets = join(dir.path, 'run')
-  mkdirSync(sockets)
-  const conf = join(dir.path, 'libvirtd.conf')
-  writeFileSync(conf, [`unix_sock_dir = "${sockets}"`, 'auth_unix_ro = "none"', 'auth_unix_rw = "none"', ...settings, ''].join('\n'))
+  mkdirSync(join(dir.path, 'run'))
+  const lines = [
+    `unix_sock_dir = "${dir.path}/run"`,
+    'auth_unix_ro = "none"',
+    'auth_unix_rw = "none"',
+    ...settings,
+    '',
+  ]
+  writeFileSync(join(dir.path, 'libvirtd.conf'), lines.join('\n'))
   writeFileSync(join(dir.path, 'qemu.conf'), QEMU_CONF)
+  return await run(dir)
+}
+
+async function run(dir: { path: string } & Disposable): Promise<TestDaemon> {
   const script =
     'set -e; for d in /etc/libvirt /run/libvirt /var/lib/libvirt /var/cache/libvirt; do ' +
     'mkdir -p $d; mount -t tmpfs tmpfs $d; done; cp "$1/qemu.conf" /etc/libvirt/; ' +
     'exec "$0" -f "$1/libvirtd.conf" -p "$1/pid"'
-  const child = spawn('unshare', ['-m', 'sh', '-c', script, LIBVIRTD, dir.path], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const sockets = join(dir.path, 'run')
+  const socketPath = join(sockets, 'libvirt-sock')
+  const readOnlySocketPath = join(sockets, 'libvirt-sock-ro')
+  // What a killed daemon has left behind would look like one that is up.
+  for (const path of [socketPath, readOnlySocketPath]) rmSync(path, { force: true })
+  const child = spawn('unshare', ['-m', 'sh', '-c', script, LIBVIRTD, dir.path], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   let log = ''
   child.stderr?.on('data', (chunk) => {
     log = `${log}${chunk}`.slice(-4000)
   })
-  const socketPath = join(sockets, 'libvirt-sock')
-  const readOnlySocketPath = join(sockets, 'libvirt-sock-ro')
   await appears([socketPath, readOnlySocketPath], sockets, child, () => log)
   return {
     uri: `test+unix:///default?socket=${socketPath}`,
@@ -56,6 +72,10 @@ export async function startLibvirtd(settings: readonly string[] = []): Promise<T
     readOnlySocketPath,
     process: child,
     dir: dir.path,
+    async restart(signal) {
+      await stop(child, signal)
+      return await run(dir)
+    },
     async [Symbol.asyncDispose]() {
       await stop(child)
       dir[Symbol.dispose]()
@@ -63,7 +83,12 @@ export async function startLibvirtd(settings: readonly string[] = []): Promise<T
   }
 }
 
-async function appears(paths: readonly string[], folder: string, child: ChildProcess, log: () => string): Promise<void> {
+async function appears(
+  paths: readonly string[],
+  folder: string,
+  child: ChildProcess,
+  log: () => string,
+): Promise<void> {
   const abort = new AbortController()
   const timer = setTimeout(() => abort.abort(new Error(`not up after ${START_MS} ms: ${log()}`)), START_MS)
   child.once('exit', (code) => abort.abort(new Error(`ended with ${code} before it was up: ${log()}`)))
@@ -81,10 +106,10 @@ async function appears(paths: readonly string[], folder: string, child: ChildPro
 }
 
 /** Asks a child to end and waits until it has. */
-export async function stop(child: ChildProcess): Promise<void> {
+export async function stop(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
-  child.kill('SIGTERM')
+  child.kill(signal)
   const timer = setTimeout(() => child.kill('SIGKILL'), 5000)
   await exited
   clearTimeout(timer)

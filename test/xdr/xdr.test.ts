@@ -17,7 +17,10 @@ test('reads and writes the host name that libvirtd sent', () => {
   const reader = new XdrReader(HOSTNAME_REPLY)
   assert.equal(reader.string(255), 'vm')
   reader.end()
-  assert.deepEqual(written((w) => w.string('vm', 255)), HOSTNAME_REPLY)
+  assert.deepEqual(
+    written((w) => w.string('vm', 255)),
+    HOSTNAME_REPLY,
+  )
 })
 
 test('a length over the limit is refused before it is read', () => {
@@ -27,7 +30,9 @@ test('a length over the limit is refused before it is read', () => {
 
 test('an array that promises more elements than there are bytes is refused before it is built', () => {
   const type = { decode: (r: XdrReader) => r.int(), encode: (w: XdrWriter, v: number) => w.int(v) }
-  assert.throws(() => new XdrReader(Buffer.from('7fffffff', 'hex')).array(type, 0x7fffffff), { code: 'ERR_XDR_SHORT' })
+  assert.throws(() => new XdrReader(Buffer.from('7fffffff', 'hex')).array(type, 0x7fffffff), {
+    code: 'ERR_XDR_SHORT',
+  })
 })
 
 test('bytes after the last value are an error', () => {
@@ -39,7 +44,17 @@ test('a boolean other than 0 and 1 is an error', () => {
 })
 
 test('64-bit integers are numbers when exact and bigints otherwise', () => {
-  for (const value of [0, 1, -1, 2 ** 53 - 1, -(2 ** 53) + 1, 2n ** 53n, -(2n ** 53n), 2n ** 63n - 1n, -(2n ** 63n)]) {
+  for (const value of [
+    0,
+    1,
+    -1,
+    2 ** 53 - 1,
+    -(2 ** 53) + 1,
+    2n ** 53n,
+    -(2n ** 53n),
+    2n ** 63n - 1n,
+    -(2n ** 63n),
+  ]) {
     const bytes = written((w) => w.hyper(value))
     assert.strictEqual(new XdrReader(bytes).hyper(), value)
   }
@@ -64,26 +79,33 @@ test('integers outside their width are refused', () => {
 test('whatever is written is read back', () => {
   const opaque = fc.uint8Array({ maxLength: 40 })
   fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 40 }), fc.integer(), opaque, fc.uuid(), fc.double(), (s, i, o, u, d) => {
-      const text = s.toWellFormed()
-      const reader = new XdrReader(
-        written((w) => {
-          w.string(text, STRING_MAX)
-          w.int(i)
-          w.opaque(o, STRING_MAX)
-          w.chars(o, STRING_MAX)
-          w.uuid(u)
-          w.double(d)
-        }),
-      )
-      assert.equal(reader.string(STRING_MAX), text)
-      assert.equal(reader.int(), i)
-      assert.deepEqual(reader.opaque(STRING_MAX), Buffer.from(o))
-      assert.deepEqual(reader.chars(STRING_MAX), Buffer.from(o))
-      assert.equal(reader.uuid(), u.toLowerCase())
-      assert.equal(reader.double(), d)
-      reader.end()
-    }),
+    fc.property(
+      fc.string({ unit: 'binary', maxLength: 40 }),
+      fc.integer(),
+      opaque,
+      fc.uuid(),
+      fc.double(),
+      (s, i, o, u, d) => {
+        const text = s.toWellFormed()
+        const reader = new XdrReader(
+          written((w) => {
+            w.string(text, STRING_MAX)
+            w.int(i)
+            w.opaque(o, STRING_MAX)
+            w.chars(o, STRING_MAX)
+            w.uuid(u)
+            w.double(d)
+          }),
+        )
+        assert.equal(reader.string(STRING_MAX), text)
+        assert.equal(reader.int(), i)
+        assert.deepEqual(reader.opaque(STRING_MAX), Buffer.from(o))
+        assert.deepEqual(reader.chars(STRING_MAX), Buffer.from(o))
+        assert.equal(reader.uuid(), u.toLowerCase())
+        assert.equal(reader.double(), d)
+        reader.end()
+      },
+    ),
   )
 })
 

@@ -13,4 +13,4 @@ export const LxcDomainOpenNamespaceArgs: XdrType<LxcDomainOpenNamespaceArgs> = {
   encode: (w, v) => { RemoteNonnullDomain.encode(w, v.dom); w.uint(v.flags) },
 }
 
-export const LXC_PROC_DOMAIN_OPEN_NAMESPACE: Procedure<LxcDomainOpenNamespaceArgs, undefined> = { name: 'domain_open_namespace', program: LXC_PROGRAM, version: LXC_PROTOCOL_VERSION, number: 1, args: LxcDomainOpenNamespaceArgs, result: VOID, stream: 'read' }
+export const LXC_PROC_DOMAIN_OPEN_NAMESPACE: Procedure<LxcDomainOpenNamespaceArgs, undefined> = { name: 'domain_open_namespace', program: LXC_PROGRAM, version: LXC_PROTOCOL_VERSION, number: 1, args: LxcDomainOpenNamespaceArgs, result: VOID }

@@ -90,7 +90,7 @@ export const QemuDomainMonitorCommandWithFilesRet: XdrType<QemuDomainMonitorComm
   encode: (w, v) => { w.string(v.result, 4194304) },
 }
 
-export const QEMU_PROC_DOMAIN_MONITOR_COMMAND: Procedure<QemuDomainMonitorCommandArgs, QemuDomainMonitorCommandRet> = { name: 'domain_monitor_command', program: QEMU_PROGRAM, version: QEMU_PROTOCOL_VERSION, number: 1, args: QemuDomainMonitorCommandArgs, result: QemuDomainMonitorCommandRet, stream: 'read' }
+export const QEMU_PROC_DOMAIN_MONITOR_COMMAND: Procedure<QemuDomainMonitorCommandArgs, QemuDomainMonitorCommandRet> = { name: 'domain_monitor_command', program: QEMU_PROGRAM, version: QEMU_PROTOCOL_VERSION, number: 1, args: QemuDomainMonitorCommandArgs, result: QemuDomainMonitorCommandRet }
 export const QEMU_PROC_DOMAIN_ATTACH: Procedure<QemuDomainAttachArgs, QemuDomainAttachRet> = { name: 'domain_attach', program: QEMU_PROGRAM, version: QEMU_PROTOCOL_VERSION, number: 2, args: QemuDomainAttachArgs, result: QemuDomainAttachRet }
 export const QEMU_PROC_DOMAIN_AGENT_COMMAND: Procedure<QemuDomainAgentCommandArgs, QemuDomainAgentCommandRet> = { name: 'domain_agent_command', program: QEMU_PROGRAM, version: QEMU_PROTOCOL_VERSION, number: 3, args: QemuDomainAgentCommandArgs, result: QemuDomainAgentCommandRet }
 export const QEMU_PROC_CONNECT_DOMAIN_MONITOR_EVENT_REGISTER: Procedure<QemuConnectDomainMonitorEventRegisterArgs, QemuConnectDomainMonitorEventRegisterRet> = { name: 'connect_domain_monitor_event_register', program: QEMU_PROGRAM, version: QEMU_PROTOCOL_VERSION, number: 4, args: QemuConnectDomainMonitorEventRegisterArgs, result: QemuConnectDomainMonitorEventRegisterRet }

@@ -5032,7 +5032,7 @@ export const RemoteTypedParamValue: XdrType<RemoteTypedParamValue> = {
   },
 }
 
-export const REMOTE_PROC_CONNECT_OPEN: Procedure<RemoteConnectOpenArgs, undefined> = { name: 'connect_open', program: REMOTE_PROGRAM, version: REMOTE_PROTOCOL_VERSION, number: 1, args: RemoteConnectOpenArgs, result: VOID, stream: 'read' }
+export const REMOTE_PROC_CONNECT_OPEN: Procedure<RemoteConnectOpenArgs, undefined> = { name: 'connect_open', program: REMOTE_PROGRAM, version: REMOTE_PROTOCOL_VERSION, number: 1, args: RemoteConnectOpenArgs, result: VOID }
 export const REMOTE_PROC_CONNECT_CLOSE: Procedure<undefined, undefined> = { name: 'connect_close', program: REMOTE_PROGRAM, version: REMOTE_PROTOCOL_VERSION, number: 2, args: VOID, result: VOID }
 export const REMOTE_PROC_CONNECT_GET_TYPE: Procedure<undefined, RemoteConnectGetTypeRet> = { name: 'connect_get_type', program: REMOTE_PROGRAM, version: REMOTE_PROTOCOL_VERSION, number: 3, args: VOID, result: RemoteConnectGetTypeRet }
 export const REMOTE_PROC_CONNECT_GET_VERSION: Procedure<undefined, RemoteConnectGetVersionRet> = { name: 'connect_get_version', program: REMOTE_PROGRAM, version: REMOTE_PROTOCOL_VERSION, number: 4, args: VOID, result: RemoteConnectGetVersionRet }

@@ -54,7 +54,10 @@ class SocketTransport implements Transport {
  */
 export async function connectUnix(path: string, signal?: AbortSignal): Promise<Transport> {
   if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX)
-    throw new LibvirtError('ERR_LIBVIRT_CONNECT', `socket path of over ${SOCKET_PATH_BYTES_MAX} bytes: ${path}`)
+    throw new LibvirtError(
+      'ERR_LIBVIRT_CONNECT',
+      `socket path of over ${SOCKET_PATH_BYTES_MAX} bytes: ${path}`,
+    )
   signal?.throwIfAborted()
   const transport = new SocketTransport(path)
   const { socket } = transport
@@ -82,7 +85,8 @@ export async function connectUnix(path: string, signal?: AbortSignal): Promise<T
 
 function connectError(path: string, error: unknown): LibvirtError {
   const advice: Record<string, string> = {
-    ENOENT: 'no such socket: is the daemon running? (systemctl start libvirtd, or virtqemud for modular daemons)',
+    ENOENT:
+      'no such socket: is the daemon running? (systemctl start libvirtd, or virtqemud for modular daemons)',
     ECONNREFUSED: 'nobody listens on this socket: the daemon that made it is gone; start it again',
     EACCES:
       "permission denied: add this user to the group that owns the socket (usually 'libvirt'), then log in again, or connect as root",

@@ -1,0 +1,44 @@
+import type { Command } from 'commander'
+
+interface Words {
+  readonly command: string
+  readonly options: readonly string[]
+}
+
+function wordsOf(program: Command): Words[] {
+  return program.commands.map((command) => ({
+    command: command.name(),
+    options: [...command.options.flatMap(({ long }) => (long ? [long] : [])), '--help'],
+  }))
+}
+
+/** A script that completes commands and options; values are left to the shell's files. */
+export function completion(shell: string, program: Command): string {
+  const words = wordsOf(program)
+  const commands = words.map(({ command }) => command).join(' ')
+  if (shell === 'fish') return fish(words, commands)
+  const cases = words
+    .map(({ command, options }) => `    ${command}) words='${options.join(' ')}' ;;`)
+    .join('\n')
+  const body = `_virbus() {
+  local words='${commands} --help --version'
+  case "\${COMP_WORDS[1]}" in
+${cases}
+  esac
+  [ "$COMP_CWORD" -eq 1 ] && words='${commands} --help --version'
+  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -o default -F _virbus virbus
+`
+  return shell === 'zsh' ? `autoload -U +X bashcompinit && bashcompinit\n${body}` : body
+}
+
+function fish(words: readonly Words[], commands: string): string {
+  const lines = [`complete -c virbus -n __fish_use_subcommand -f -a '${commands}'`]
+  for (const { command, options } of words)
+    for (const option of options)
+      lines.push(
+        `complete -c virbus -n '__fish_seen_subcommand_from ${command}' -l ${option.replace(/^--/, '')}`,
+      )
+  return `${lines.join('\n')}\n`
+}

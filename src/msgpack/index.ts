@@ -1,0 +1,6 @@
+export { type Decoded, type DecodeOptions, decode, decodeAt } from './decode.ts'
+export { encode } from './encode.ts'
+export { MsgpackError } from './errors.ts'
+export { INCOMPLETE, type MeasureLimits, measure } from './measure.ts'
+export { Measurer } from './measurer.ts'
+export { DEPTH_MAX, Ext, Float, ITEMS_MAX, type MsgpackValue, RawString } from './values.ts'

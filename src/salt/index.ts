@@ -1,0 +1,34 @@
+export { DATETIME_EXT, decodeDatetime, encodeDatetime } from './datetime.ts'
+export { SaltError, type SaltErrorCode } from './errors.ts'
+export { SaltEvent } from './event.ts'
+export { TAG_BYTES_MAX } from './ipc/body.ts'
+export {
+  EVENTS_QUEUED_MAX,
+  type EventsOptions,
+  SaltEventClient,
+  type SaltEventClientOptions,
+} from './ipc/client.ts'
+export { DIALECTS, type Dialect, type Framing, pubFraming, pullFraming } from './ipc/dialect.ts'
+export { FrameBatch, MESSAGE_BYTES_MAX } from './ipc/frame.ts'
+export { PROBE_TAG } from './ipc/probe-tag.ts'
+export {
+  EventPublisher,
+  type EventPublisherOptions,
+  PENDING_BYTES_MAX,
+  type PublisherStats,
+  SUBSCRIBERS_MAX,
+} from './ipc/publisher.ts'
+export {
+  CLIENTS_MAX,
+  EventPuller,
+  type EventPullerOptions,
+  type PullerStats,
+  type ReceivedEvent,
+  STALL_MS,
+} from './ipc/puller.ts'
+export { type BusNode, type SocketNames, socketNames, socketPaths } from './ipc/socket-names.ts'
+export { MessageSplitter } from './ipc/splitter.ts'
+export { StampClock, type StampForm } from './stamp.ts'
+export { type MatchType, tagMatcher } from './tag-match.ts'
+export { SALT_BASE, TAG_PREFIXES, type TagPrefix, tagify } from './tags.ts'
+export { EVENT_BYTES_MAX, TRIMMED } from './trim.ts'

@@ -1,0 +1,198 @@
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { codeOf } from '../../core/errors.ts'
+import { type Logger, silentLogger } from '../../core/logger.ts'
+import { checkTag } from './body.ts'
+import { type Dialect, pubFraming } from './dialect.ts'
+import { FrameBatch } from './frame.ts'
+import { UnixServer } from './unix-server.ts'
+
+/**
+ * Bytes that may wait for one subscriber before it is cut. All subscribers share the bytes that wait, so this is also about
+ * what all the slow ones together can hold. Salt's `ipc_write_buffer` has no bound by default.
+ */
+export const PENDING_BYTES_MAX = 67_108_864
+
+/** Subscribers at once, at most. */
+export const SUBSCRIBERS_MAX = 1024
+
+/** How long a subscriber may take for its last bytes when the publisher ends. */
+const CLOSE_MS = 1000
+
+/** Settings of {@link EventPublisher}. */
+export interface EventPublisherOptions {
+  /** Path of the socket; its folder has to exist. */
+  readonly path: string
+  /** How subscribers expect messages to be cut. */
+  readonly dialect: Dialect
+  /** Permissions of the socket; default `0o600`, as Salt 3006; Salt 3008 has `0o660`. */
+  readonly mode?: number | undefined
+  /** Default {@link PENDING_BYTES_MAX}. */
+  readonly pendingBytesMax?: number | undefined
+  /** Default {@link SUBSCRIBERS_MAX}. */
+  readonly subscribersMax?: number | undefined
+  readonly log?: Logger | undefined
+}
+
+/** What a publisher has done since it began. */
+export interface PublisherStats {
+  /** Events published, with or without a subscriber. */
+  published: number
+  /** Bytes handed to subscribers, each counted for each of them. */
+  deliveredBytes: number
+  /** Subscribers connected. */
+  subscribers: number
+  /** Subscribers cut because they did not read. */
+  subscribersCut: number
+  /** Connections closed because there were too many. */
+  subscribersRefused: number
+}
+
+/**
+ * The socket that subscribers of a Salt bus read.
+ *
+ * The events of one turn of the event loop become one write a subscriber. A subscriber that reads too slowly is cut, and
+ * delays nobody: it is judged by what waits when a turn ends, before the bytes of that turn are added.
+ *
+ * @example
+ * await using publisher = new EventPublisher({ path: '/run/virbus/master_event_pub.ipc', dialect: 'split' })
+ * await publisher.listen()
+ * publisher.publish('my/tag', encode({ _stamp: new StampClock().now(), load: 3 }))
+ */
+export class EventPublisher implements AsyncDisposable {
+  readonly stats: PublisherStats = {
+    published: 0,
+    deliveredBytes: 0,
+    subscribers: 0,
+    subscribersCut: 0,
+    subscribersRefused: 0,
+  }
+  readonly #server: UnixServer
+  readonly #path: string
+  readonly #pendingBytesMax: number
+  readonly #log: Logger
+  readonly #batch: FrameBatch
+  readonly #subscribers = new Set<Socket>()
+  readonly #flush = (): void => this.flush()
+  #scheduled = false
+
+  constructor(options: EventPublisherOptions) {
+    this.#path = options.path
+    this.#pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX
+    this.#log = options.log ?? silentLogger
+    this.#batch = new FrameBatch(pubFraming(options.dialect))
+    this.#server = new UnixServer({
+      path: options.path,
+      mode: options.mode,
+      connectionsMax: options.subscribersMax ?? SUBSCRIBERS_MAX,
+      onConnection: (socket) => this.#accept(socket),
+      onRefused: () => this.#refuse(),
+    })
+  }
+
+  /**
+   * Opens the socket.
+   *
+   * @throws {SaltError} ERR_SALT_SOCKET_IN_USE when somebody serves the path; what a dead server left there is replaced.
+   * @throws {SaltError} ERR_SALT_SOCKET_PATH when no socket can be made there.
+   */
+  async listen(): Promise<void> {
+    await this.#server.listen()
+  }
+
+  /**
+   * Sends an event to all subscribers at the end of this turn of the event loop; `payload` is its data as one MessagePack map,
+   * which is copied and not checked.
+   *
+   * @throws {SaltError} ERR_SALT_TAG_EMPTY or ERR_SALT_TAG when subscribers would read another tag.
+   * @throws {SaltError} ERR_SALT_FRAME_TOO_LONG
+   */
+  publish(tag: string, payload: Buffer): void {
+    checkTag(tag)
+    if (this.#subscribers.size > 0) {
+      this.#batch.addEvent(tag, payload)
+      this.#schedule()
+    }
+    this.stats.published++
+  }
+
+  /** The same for a body as it came from a firing client: tag, empty line, data. @throws {SaltError} ERR_SALT_FRAME_TOO_LONG */
+  publishBody(body: Buffer): void {
+    if (this.#subscribers.size > 0) {
+      this.#batch.addBody(body)
+      this.#schedule()
+    }
+    this.stats.published++
+  }
+
+  /** Sends what was published in this turn at once. */
+  flush(): void {
+    this.#scheduled = false
+    const blocks = this.#batch.take()
+    if (blocks.length === 0) return
+    const bytes = blocks.reduce((sum, block) => sum + block.length, 0)
+    for (const subscriber of this.#subscribers) {
+      if (subscriber.writableLength > this.#pendingBytesMax) {
+        this.#cut(subscriber)
+        continue
+      }
+      if (blocks.length > 1) subscriber.cork()
+      for (const block of blocks) subscriber.write(block)
+      if (blocks.length > 1) subscriber.uncork()
+      this.stats.deliveredBytes += bytes
+    }
+  }
+
+  /** Sends what is left, closes every connection and removes the socket. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const serverClosed = this.#server[Symbol.asyncDispose]()
+    this.flush()
+    await Promise.all([...this.#subscribers].map(closed))
+    await serverClosed
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(this.#flush)
+  }
+
+  #accept(socket: Socket): void {
+    this.#subscribers.add(socket)
+    this.stats.subscribers++
+    socket.on('error', (error) =>
+      this.#log.debug({ path: this.#path, code: codeOf(error) }, 'subscriber lost'),
+    )
+    socket.on('close', () => {
+      this.#subscribers.delete(socket)
+      this.stats.subscribers--
+    })
+    // Subscribers have nothing to say; what they send is read and thrown away.
+    socket.resume()
+  }
+
+  #refuse(): void {
+    this.stats.subscribersRefused++
+    this.#log.warn({ path: this.#path, subscribers: this.stats.subscribers }, 'subscriber refused: too many')
+  }
+
+  #cut(subscriber: Socket): void {
+    this.stats.subscribersCut++
+    this.#log.warn(
+      { path: this.#path, pendingBytes: subscriber.writableLength },
+      'subscriber cut: it does not read',
+    )
+    this.#subscribers.delete(subscriber)
+    subscriber.destroy()
+  }
+}
+
+/** Ends a connection when its last bytes are written, or after a moment. */
+async function closed(socket: Socket): Promise<void> {
+  if (socket.closed) return
+  const gone = once(socket, 'close')
+  const timer = setTimeout(() => socket.destroy(), CLOSE_MS)
+  socket.destroySoon()
+  await gone
+  clearTimeout(timer)
+}

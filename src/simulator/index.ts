@@ -1,0 +1,5 @@
+export { Activity } from './activity.ts'
+export { SimulatorError } from './errors.ts'
+export { Hypervisor } from './hypervisor.ts'
+export { Simulator, type SimulatorOptions } from './server.ts'
+export type { EventBody } from './state/event.ts'
