@@ -55,8 +55,8 @@ for (const [wire, release] of Object.entries(SALT_RELEASES)) {
       const python = saltPython(release)
       const TOP = 'salt/engines/libvirt_events/'
       await using watch = new LineProcess(VIRBUS, ['watch', `${TOP}*`, '--sock-dir', dir.path])
-      await using getEvent = new LineProcess(python, [SALT_BUS, dir.path, 'get_event', TOP, '2'])
-      await using iterEvents = new LineProcess(python, [SALT_BUS, dir.path, 'iter_events', TOP, '2'])
+      await using getEvent = new LineProcess(python, [SALT_BUS, dir.path, 'get_event', TOP, '100'])
+      await using iterEvents = new LineProcess(python, [SALT_BUS, dir.path, 'iter_events', TOP, '100'])
       await using engine = new LineProcess(saltPython(SALT_RELEASES.prefixed), [
         SALT_ENGINE,
         daemon.uri,
