@@ -18,11 +18,21 @@ export class LineProcess implements AsyncDisposable {
   readonly #exited: Promise<unknown>
   #changed = Promise.withResolvers<void>()
 
-  constructor(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  readonly #isGroup: boolean
+
+  /** `group`: in a process group of its own, as a shell starts what is typed; signals then go to all of it, like Ctrl-C. */
+  constructor(
+    command: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    options: { group?: boolean } = {},
+  ) {
+    this.#isGroup = options.group ?? false
     this.child = spawn(command, args, {
       cwd: ROOT,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
+      detached: this.#isGroup,
     })
     this.#exited = once(this.child, 'close')
     for (const name of ['stdout', 'stderr'] as const) {
@@ -65,7 +75,8 @@ export class LineProcess implements AsyncDisposable {
 
   /** Sends a signal and waits for the end. */
   async end(signal: NodeJS.Signals): Promise<number | null> {
-    this.child.kill(signal)
+    if (this.#isGroup && this.child.pid !== undefined) process.kill(-this.child.pid, signal)
+    else this.child.kill(signal)
     return this.exit()
   }
 
@@ -76,6 +87,7 @@ export class LineProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isGroup && this.child.exitCode === null && this.child.signalCode === null) await this.end('SIGKILL')
     await stop(this.child)
   }
 
