@@ -16,7 +16,7 @@ const RENAMED: Readonly<Record<string, string>> = { io_error_reason: 'io_error',
 const LEFT_OUT: ReadonlySet<string> = new Set(['io_error', 'block_job'])
 
 /** Every kind that can be relayed. The names of those that the Salt engine has are its names. */
-export const NAMED_KINDS: readonly NamedKind[] = EVENT_KINDS.filter(
+const NAMED_KINDS: readonly NamedKind[] = EVENT_KINDS.filter(
   ({ object, kind }) => object !== 'domain' || !LEFT_OUT.has(kind),
 ).map((kind) => ({
   object: kind.object,

@@ -5,7 +5,7 @@ import { parseExactJson } from './exact-json.ts'
 import { EXIT } from './output.ts'
 
 /** `ERR_CLI_DATA`: the data on the command line is not a JSON object. */
-export class CliError extends VirbusError<'ERR_CLI_DATA'> {}
+class CliError extends VirbusError<'ERR_CLI_DATA'> {}
 
 /** `virbus fire`: fires one event; `data` is a JSON object, `-` reads it from standard input. */
 export async function fire(tag: string, data: string, options: BusOptions): Promise<number> {

@@ -2,8 +2,7 @@ import pino from 'pino'
 import type { Logger } from '../core/logger.ts'
 
 /** Levels that can be asked for; `silent` logs nothing. */
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 /** JSON lines on standard error, so that standard output stays the command's own. */
 export function makeLogger(level: LogLevel): Logger {

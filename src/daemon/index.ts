@@ -1,1 +1,2 @@
+export { msgpackCodec } from './codec.ts'
 export { Daemon, type DaemonOptions } from './daemon.ts'

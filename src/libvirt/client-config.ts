@@ -44,7 +44,7 @@ export async function readClientConfig(environment: ClientEnvironment): Promise<
 }
 
 /** The two settings of libvirt.conf that a client needs; comments and other keys are passed over. */
-export function parseClientConfig(text: string): ClientConfig {
+function parseClientConfig(text: string): ClientConfig {
   const bare = text.replaceAll(/^\s*#.*$/gm, '')
   const uriDefault = /^\s*uri_default\s*=\s*(["'])(.*?)\1/m.exec(bare)?.[2]
   const list = /^\s*uri_aliases\s*=\s*\[([^\]]*)\]/m.exec(bare)?.[1] ?? ''

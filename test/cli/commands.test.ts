@@ -58,7 +58,10 @@ test('an unknown filter ends with 2 and lists those there are', async () => {
   writeFileSync(config, 'engines:\n  - libvirt_events:\n      filters: [domain/lifecycles]\n')
   const { code, stderr } = await virbus('up', '--sock-dir', dir.path, '--config', config)
   assert.equal(code, 2)
-  assert.match(stderr, /unknown filter 'domain\/lifecycles'; valid are all, domain, .*domain\/lifecycle.*secret\/value_changed/)
+  assert.match(
+    stderr,
+    /unknown filter 'domain\/lifecycles'; valid are all, domain, .*domain\/lifecycle.*secret\/value_changed/,
+  )
 })
 
 test('without a bus, watch and fire end with 1 and say where they looked', async () => {
@@ -133,15 +136,29 @@ test('watch prints nothing with --quiet, and says on the error output that the b
 
 test("a minion's pair of sockets is used with --minion-id", async () => {
   using dir = tempDir()
-  await using simulated = new LineProcess(VIRBUS, ['up', '--uri', `test+unix:///default?socket=${dir.path}/none`, '--minion-id', 'web1', '--sock-dir', dir.path])
+  await using simulated = new LineProcess(VIRBUS, [
+    'up',
+    '--uri',
+    `test+unix:///default?socket=${dir.path}/none`,
+    '--minion-id',
+    'web1',
+    '--sock-dir',
+    dir.path,
+  ])
   await simulated.lines(/"ready"/, 1, 'stderr')
   // sha256 of "web1" begins so; the name is Salt's.
   const { createHash } = await import('node:crypto')
   const hash = createHash('sha256').update('web1').digest('hex').slice(0, 10)
-  assert.deepEqual(readdirSync(dir.path).sort(), [`minion_event_${hash}_pub.ipc`, `minion_event_${hash}_pull.ipc`])
+  assert.deepEqual(readdirSync(dir.path).sort(), [
+    `minion_event_${hash}_pub.ipc`,
+    `minion_event_${hash}_pull.ipc`,
+  ])
   await using watch = new LineProcess(VIRBUS, ['watch', '--minion-id', 'web1', '--sock-dir', dir.path])
   await watch.lines(/watching/, 1, 'stderr')
-  assert.equal((await virbus('fire', 'a/b', '{"x": 1}', '--minion-id', 'web1', '--sock-dir', dir.path)).code, 0)
+  assert.equal(
+    (await virbus('fire', 'a/b', '{"x": 1}', '--minion-id', 'web1', '--sock-dir', dir.path)).code,
+    0,
+  )
   await watch.lines(/^a\/b\t\{"x": 1, "_stamp": "/)
 })
 
@@ -151,7 +168,13 @@ test('a daemon that accepts and never answers does not keep up from stopping', a
   const server = createServer(() => {})
   await new Promise<void>((resolve) => server.listen(path, resolve))
   try {
-    await using up = new LineProcess(VIRBUS, ['up', '--uri', `test+unix:///default?socket=${path}`, '--sock-dir', dir.path])
+    await using up = new LineProcess(VIRBUS, [
+      'up',
+      '--uri',
+      `test+unix:///default?socket=${path}`,
+      '--sock-dir',
+      dir.path,
+    ])
     await up.lines(/"ready"/, 1, 'stderr')
     up.child.kill('SIGTERM')
     assert.equal(await up.exit(), 0)

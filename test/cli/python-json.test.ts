@@ -13,13 +13,33 @@ const fallback = (value: unknown): unknown => String(value)
 /** What `json.dumps` of real Python prints for each line of JSON. */
 function python(lines: readonly string[], call: string): string[] {
   const script = `import json,sys\nfor line in sys.stdin:\n v=json.loads(line)\n print(json.dumps(${call}))`
-  const options = { input: lines.join('\n'), encoding: 'utf8', env: { PYTHONIOENCODING: 'utf-8' }, maxBuffer: 1 << 28 } as const
+  const options = {
+    input: lines.join('\n'),
+    encoding: 'utf8',
+    env: { PYTHONIOENCODING: 'utf-8' },
+    maxBuffer: 1 << 28,
+  } as const
   return execFileSync(PYTHON, ['-c', script], options).split('\n').slice(0, -1)
 }
 
 test("floats are printed as Python's repr prints them", needs(PYTHON), () => {
   const values = [
-    ...[0.1, 1e16, 1e15, 123456789012345680, 1e-4, 1e-5, 0.00012345, 1.5e300, 5e-324, 2 ** 53, 1 / 3, -2.5e-10, 1e22, 1e21],
+    ...[
+      0.1,
+      1e16,
+      1e15,
+      123456789012345680,
+      1e-4,
+      1e-5,
+      0.00012345,
+      1.5e300,
+      5e-324,
+      2 ** 53,
+      1 / 3,
+      -2.5e-10,
+      1e22,
+      1e21,
+    ],
     ...fc.sample(fc.double({ noNaN: true, noDefaultInfinity: true }), { numRuns: 3000, seed: 5 }),
   ]
   const hex = values.map((value) => {
@@ -32,7 +52,9 @@ test("floats are printed as Python's repr prints them", needs(PYTHON), () => {
 })
 
 test('documents are printed as json.dumps prints them, on one line and pretty', needs(PYTHON), () => {
-  const values = fc.sample(fc.jsonValue({ noUnicodeString: false }), { numRuns: 500, seed: 6 }).map((v) => JSON.stringify(v))
+  const values = fc
+    .sample(fc.jsonValue({ noUnicodeString: false }), { numRuns: 500, seed: 6 })
+    .map((v) => JSON.stringify(v))
   const oneLine = python(values, 'v,ensure_ascii=False')
   for (const [i, value] of values.entries()) assert.equal(printable(value, {}), oneLine[i])
   const pretty = python(values, 'json.dumps(v,ensure_ascii=False,sort_keys=True,indent=4)')
@@ -42,7 +64,8 @@ test('documents are printed as json.dumps prints them, on one line and pretty', 
 
 /** Through our own reader, which keeps 1.0 apart from 1. A key that Python would see twice does not occur. */
 function printable(json: string, layout: { indent?: number; sortKeys?: boolean }): string {
-  const replaced = (value: unknown): unknown => (value instanceof Float ? new Verbatim(float(value.value)) : value)
+  const replaced = (value: unknown): unknown =>
+    value instanceof Float ? new Verbatim(float(value.value)) : value
   return dumps(parseExactJson(json), { ...layout, fallback: (value) => replaced(value) })
 }
 
@@ -55,11 +78,19 @@ test('integers are exact and keys that are no strings become text', () => {
     [1.5, 'float'],
   ])
   assert.equal(dumps(map, { fallback }), '{"1": "int", "null": "none", "true": "bool", "1.5": "float"}')
-  assert.equal(dumps(Object.assign(Object.create(null), { ['__proto__']: 1 }), { fallback }), '{"__proto__": 1}')
+  assert.equal(
+    dumps(Object.assign(Object.create(null), { ['__proto__']: 1 }), { fallback }),
+    '{"__proto__": 1}',
+  )
 })
 
 test('numbers on the command line keep their kind', () => {
   const parsed = parseExactJson('{"big": 9223372036854775807, "small": 7, "whole": 1.0, "exponent": 1e3}')
-  assert.deepEqual(parsed, { big: 9223372036854775807n, small: 7, whole: new Float(1), exponent: new Float(1000) })
+  assert.deepEqual(parsed, {
+    big: 9223372036854775807n,
+    small: 7,
+    whole: new Float(1),
+    exponent: new Float(1000),
+  })
   assert.throws(() => parseExactJson('{'), SyntaxError)
 })

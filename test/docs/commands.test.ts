@@ -8,7 +8,14 @@ import { tempDir } from '../support/peers.ts'
 import { LineProcess } from '../support/processes.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const DOCS = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md')).map((name) => join('docs', name))]
+const DOCS = [
+  'README.md',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name)),
+]
 
 function read(name: string): string {
   return readFileSync(join(ROOT, name), 'utf8')
@@ -17,7 +24,9 @@ function read(name: string): string {
 /** The texts of the fenced blocks of one language. */
 function blocks(name: string, language: string): string[] {
   const fences = read(name).split(/^```/m)
-  return fences.flatMap((text, index) => (index % 2 === 1 && text.startsWith(`${language}\n`) ? [text.slice(language.length + 1)] : []))
+  return fences.flatMap((text, index) =>
+    index % 2 === 1 && text.startsWith(`${language}\n`) ? [text.slice(language.length + 1)] : [],
+  )
 }
 
 const commands = blocks('README.md', 'sh').flatMap((block) => block.split('\n').filter((line) => line !== ''))
@@ -28,14 +37,19 @@ test('the README has the two commands, which .ci/run runs, and no command that i
     'npm ci && npm run test:live',
     'npx virbus up --uri qemu:///system',
     "npx virbus watch 'salt/engines/libvirt_events/*/domain/lifecycle'",
-    "npx virbus fire my/tag '{\"key\": \"value\"}'",
+    'npx virbus fire my/tag \'{"key": "value"}\'',
   ])
   assert.match(read('.ci/run'), /npm ci && npm run test:live/)
 })
 
 test('npm start prints events, and Ctrl-C ends it with 0 and no socket left', async () => {
   using dir = tempDir()
-  await using start = new LineProcess('npm', ['start', '--', '--rate', '50'], { VIRBUS_SOCK_DIR: dir.path }, { group: true })
+  await using start = new LineProcess(
+    'npm',
+    ['start', '--', '--rate', '50'],
+    { VIRBUS_SOCK_DIR: dir.path },
+    { group: true },
+  )
   const expected = blocks('README.md', '').find((block) => block.startsWith('virbus: events of')) ?? ''
   const [first = ''] = await start.lines(/^virbus: /)
   assert.equal(first, expected.trim().replaceAll('/run/virbus', dir.path))
@@ -48,7 +62,10 @@ test('up, watch and fire of the README run as written, on the simulator in the p
   using dir = tempDir()
   await using simulator = await Simulator.listen({ path: join(dir.path, 'libvirt') })
   const env = { VIRBUS_SOCK_DIR: dir.path }
-  const shell = (command: string): LineProcess => new LineProcess('sh', ['-c', `exec ${command.replace('qemu:///system', `'${simulator.uri}'`)}`], env, { group: true })
+  const shell = (command: string): LineProcess =>
+    new LineProcess('sh', ['-c', `exec ${command.replace('qemu:///system', `'${simulator.uri}'`)}`], env, {
+      group: true,
+    })
   const [, , up = '', watch = '', fire = ''] = commands
   await using running = shell(up)
   await running.lines(/libvirt events registered/, 1, 'stderr')
@@ -76,5 +93,6 @@ test('links between the documents lead somewhere', () => {
 test('every runtime dependency has its line in docs/dependencies.md', () => {
   const manifest: { dependencies: Record<string, string> } = JSON.parse(read('package.json'))
   const page = read('docs/dependencies.md')
-  for (const [name, version] of Object.entries(manifest.dependencies)) assert.ok(page.includes(`| ${name} ${version} |`), name)
+  for (const [name, version] of Object.entries(manifest.dependencies))
+    assert.ok(page.includes(`| ${name} ${version} |`), name)
 })

@@ -87,7 +87,8 @@ export class LineProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isGroup && this.child.exitCode === null && this.child.signalCode === null) await this.end('SIGKILL')
+    if (this.#isGroup && this.child.exitCode === null && this.child.signalCode === null)
+      await this.end('SIGKILL')
     await stop(this.child)
   }
 

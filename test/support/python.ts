@@ -46,7 +46,11 @@ export class PythonScript implements AsyncDisposable {
 }
 
 /** Runs a script to its end with this on its standard input, and gives the lines of its standard output. */
-export async function pythonFilter(python: string, script: string, input: readonly string[]): Promise<string[]> {
+export async function pythonFilter(
+  python: string,
+  script: string,
+  input: readonly string[],
+): Promise<string[]> {
   const child = spawn(python, [join(import.meta.dirname, script)], { stdio: ['pipe', 'pipe', 'inherit'] })
   const exit = once(child, 'exit')
   child.stdin.end(input.map((line) => `${line}\n`).join(''))
@@ -80,7 +84,10 @@ export function sorted(form: unknown): unknown {
   const [kind, content] = form
   if (kind === 'list') return [kind, content.map(sorted)]
   if (kind !== 'map') return form
-  const entries: [unknown, unknown][] = content.map(([key, item]: [unknown, unknown]) => [sorted(key), sorted(item)])
+  const entries: [unknown, unknown][] = content.map(([key, item]: [unknown, unknown]) => [
+    sorted(key),
+    sorted(item),
+  ])
   return [kind, entries.sort(([a], [b]) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))]
 }
 

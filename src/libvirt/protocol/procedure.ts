@@ -28,12 +28,10 @@ export const VOID: XdrType<undefined> = { decode: () => undefined, encode: () =>
 
 export const INT: XdrType<number> = { decode: (r) => r.int(), encode: (w, v) => w.int(v) }
 export const UINT: XdrType<number> = { decode: (r) => r.uint(), encode: (w, v) => w.uint(v) }
-export const HYPER: XdrType<number | bigint> = { decode: (r) => r.hyper(), encode: (w, v) => w.hyper(v) }
 export const UNSIGNED_HYPER: XdrType<number | bigint> = {
   decode: (r) => r.unsignedHyper(),
   encode: (w, v) => w.unsignedHyper(v),
 }
-export const UUID: XdrType<string> = { decode: (r) => r.uuid(), encode: (w, v) => w.uuid(v) }
 
 /** REMOTE_STRING_MAX and VIR_NET_MESSAGE_STRING_MAX, in bytes. */
 const STRING_BYTES_MAX = 4_194_304
