@@ -16,7 +16,7 @@ export function remoteError(procedure: string, body: VirNetMessageError): Libvir
   const isUnknown = body.code === virErrorNumber.VIR_ERR_RPC && text.startsWith(UNKNOWN_PROCEDURE)
   if (body.code === virErrorNumber.VIR_ERR_NO_SUPPORT || isUnknown)
     return new LibvirtError('ERR_LIBVIRT_NO_SUPPORT', `${procedure}: ${text}`, { remote })
-  if (body.code === virErrorNumber.VIR_ERR_AUTH_UNAVAILABLE || /polkit/i.test(text))
+  if (procedure === 'auth_polkit' || body.code === virErrorNumber.VIR_ERR_AUTH_UNAVAILABLE)
     return new LibvirtError('ERR_LIBVIRT_AUTH', `${text}; ${POLKIT_ADVICE}`, { remote })
   if (body.code === virErrorNumber.VIR_ERR_AUTH_FAILED || body.code === virErrorNumber.VIR_ERR_AUTH_CANCELLED)
     return new LibvirtError('ERR_LIBVIRT_AUTH', `${procedure}: ${text}`, { remote })

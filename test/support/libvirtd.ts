@@ -32,18 +32,13 @@ namespaces = []
 stdio_handler = "file"
 `
 
-/** Starts a real libvirtd on sockets in a temporary folder; `settings` are further lines of libvirtd.conf. */
-export async function startLibvirtd(settings: readonly string[] = []): Promise<TestDaemon> {
+/** Starts a real libvirtd on sockets in a temporary folder; `settings` go into libvirtd.conf. */
+export async function startLibvirtd(settings: Readonly<Record<string, string>> = {}): Promise<TestDaemon> {
   const dir = tempDir()
   mkdirSync(join(dir.path, 'run'))
-  const lines = [
-    `unix_sock_dir = "${dir.path}/run"`,
-    'auth_unix_ro = "none"',
-    'auth_unix_rw = "none"',
-    ...settings,
-    '',
-  ]
-  writeFileSync(join(dir.path, 'libvirtd.conf'), lines.join('\n'))
+  const all = { unix_sock_dir: `${dir.path}/run`, auth_unix_ro: 'none', auth_unix_rw: 'none', ...settings }
+  const lines = Object.entries(all).map(([key, value]) => `${key} = "${value}"\n`)
+  writeFileSync(join(dir.path, 'libvirtd.conf'), lines.join(''))
   writeFileSync(join(dir.path, 'qemu.conf'), QEMU_CONF)
   return await run(dir)
 }

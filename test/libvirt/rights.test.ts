@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { chmodSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { after, before, test } from 'node:test'
+import { connect } from '../../src/libvirt/index.ts'
+import { LIBVIRTD, startLibvirtd, type TestDaemon } from '../support/libvirtd.ts'
+import { needs } from '../support/peers.ts'
+
+const NOBODY = 65_534
+const live = needs(LIBVIRTD)
+let daemon: TestDaemon
+
+before(async () => {
+  if (live.skip) return
+  daemon = await startLibvirtd({
+    auth_unix_ro: 'polkit',
+    auth_unix_rw: 'polkit',
+    unix_sock_ro_perms: '0777',
+    unix_sock_rw_perms: '0700',
+  })
+  for (const folder of [daemon.dir, dirname(daemon.socketPath)]) chmodSync(folder, 0o755)
+})
+after(() => daemon?.[Symbol.asyncDispose]())
+
+/** Runs as a user without rights; the kernel looks at the effective ids, and so does the daemon. */
+async function asNobody<T>(work: () => Promise<T>): Promise<T> {
+  process.setegid?.(NOBODY)
+  process.seteuid?.(NOBODY)
+  try {
+    return await work()
+  } finally {
+    process.seteuid?.(0)
+    process.setegid?.(0)
+  }
+}
+
+const root = process.getuid?.() === 0 ? live : { skip: 'needs root, to become another user' }
+
+test('a user whom the socket refuses is told of the group', root, async () => {
+  await assert.rejects(
+    asNobody(() => connect({ uri: daemon.uri })),
+    { code: 'ERR_LIBVIRT_CONNECT', message: /permission denied: add this user to the group/ },
+  )
+})
+
+test('a user whom polkit does not let in is told of the rule and the group', root, async () => {
+  await assert.rejects(
+    asNobody(() =>
+      connect({ uri: `test+unix:///default?socket=${daemon.readOnlySocketPath}`, readOnly: true }),
+    ),
+    (error: Error & { code?: string; remoteCode?: number }) => {
+      assert.equal(error.code, 'ERR_LIBVIRT_AUTH', error.message)
+      assert.match(error.message, /polkit rule.*org\.libvirt\.unix\.monitor.*group/)
+      return true
+    },
+  )
+})
