@@ -36,7 +36,7 @@ export async function up(options: UpOptions): Promise<number> {
   log.info({ ...daemon.sockets, wire, engines: engines.length }, 'ready')
   await Promise.race([aborted(stop.signal), allGivenUp(daemon)])
   if (!stop.signal.aborted) return EXIT.FAILURE
-  log.info({ signal: stop.signal.reason }, 'stopping')
+  log.info({ signal: stop.signal.reason, ...daemon.stats }, 'stopping')
   return EXIT.OK
 }
 

@@ -1,9 +1,17 @@
 import { mkdir } from 'node:fs/promises'
-import { BusToSalt, LibvirtToBus } from '../bridges/index.ts'
-import { Bus } from '../bus/index.ts'
+import { BusToSalt, type EngineStats, LibvirtToBus } from '../bridges/index.ts'
+import { Bus, type BusStats } from '../bus/index.ts'
 import type { EngineConfig } from '../config/index.ts'
 import type { Logger } from '../core/logger.ts'
-import { type Dialect, EventPublisher, EventPuller, StampClock, socketPaths } from '../salt/index.ts'
+import {
+  type Dialect,
+  EventPublisher,
+  EventPuller,
+  type PublisherStats,
+  type PullerStats,
+  StampClock,
+  socketPaths,
+} from '../salt/index.ts'
 import { msgpackCodec } from './codec.ts'
 
 /** What to run. */
@@ -19,24 +27,51 @@ export interface DaemonOptions {
   readonly log: Logger
 }
 
+interface Parts {
+  readonly bus: Bus
+  readonly engines: readonly LibvirtToBus[]
+  readonly sockets: { readonly pub: string; readonly pull: string }
+  readonly publisher: EventPublisher
+  readonly puller: EventPuller
+  readonly toSalt: BusToSalt
+  readonly stack: AsyncDisposableStack
+}
+
+/** What has happened since the start; every loss is in here. */
+export interface DaemonStats {
+  readonly bus: BusStats
+  readonly publisher: PublisherStats
+  readonly puller: PullerStats
+  /** Events between the bus and the sockets: dropped because they came too fast, refused because they are no Salt events. */
+  readonly sockets: { readonly dropped: number; readonly refused: number }
+  readonly engines: readonly EngineStats[]
+}
+
 /** Everything that runs in one process: bus, sockets and engines; started bottom-up and stopped top-down. */
 export class Daemon implements AsyncDisposable {
   readonly bus: Bus
   readonly engines: readonly LibvirtToBus[]
   /** Paths of the sockets. */
   readonly sockets: { readonly pub: string; readonly pull: string }
-  readonly #stack: AsyncDisposableStack
+  readonly #parts: Parts
 
-  private constructor(parts: {
-    bus: Bus
-    engines: readonly LibvirtToBus[]
-    sockets: { pub: string; pull: string }
-    stack: AsyncDisposableStack
-  }) {
+  private constructor(parts: Parts) {
     this.bus = parts.bus
     this.engines = parts.engines
     this.sockets = parts.sockets
-    this.#stack = parts.stack
+    this.#parts = parts
+  }
+
+  /** Counters of all parts. */
+  get stats(): DaemonStats {
+    const { bus, publisher, puller, toSalt, engines } = this.#parts
+    return {
+      bus: bus.stats,
+      publisher: { ...publisher.stats },
+      puller: { ...puller.stats },
+      sockets: { dropped: toSalt.dropped, refused: toSalt.refused },
+      engines: engines.map((engine) => ({ ...engine.stats })),
+    }
   }
 
   /**
@@ -66,11 +101,11 @@ export class Daemon implements AsyncDisposable {
     )
     await puller.listen()
     for (const engine of engines) stack.use(engine).start()
-    return new Daemon({ bus, engines, sockets, stack: stack.move() })
+    return new Daemon({ bus, engines, sockets, publisher, puller, toSalt, stack: stack.move() })
   }
 
   /** Stops it all: engines first, sockets last. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stack.disposeAsync()
+    await this.#parts.stack.disposeAsync()
   }
 }

@@ -1,2 +1,2 @@
 export { msgpackCodec } from './codec.ts'
-export { Daemon, type DaemonOptions } from './daemon.ts'
+export { Daemon, type DaemonOptions, type DaemonStats } from './daemon.ts'

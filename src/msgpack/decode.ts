@@ -11,6 +11,12 @@ const STRING_BYTES_MAX = 0x1fff_ffe8
 /** A `Map` of V8 holds no more entries than this. */
 const MAP_ENTRIES_MAX = 16_777_215
 
+/**
+ * Up to this size the bytes are turned into one string whose slices are the texts: a call into Node's native code for each
+ * text costs more. A slice keeps the whole string alive, hence the limit.
+ */
+const SLICED_BYTES_MAX = 4096
+
 const keys = new KeyCache()
 
 /** How to decode, and the limits against hostile bytes. */
@@ -32,6 +38,8 @@ class Reader {
   readonly #depthMax: number
   #itemsLeft: number
   #at: number
+  /** All bytes as Latin-1; from the first text on, if they are few. */
+  #latin1: string | undefined
 
   constructor(bytes: Buffer, offset: number, options: DecodeOptions | undefined) {
     this.#bytes = bytes
@@ -188,6 +196,10 @@ class Reader {
     if (length > STRING_BYTES_MAX) {
       throw new MsgpackError('ERR_MSGPACK_LIMIT', `string of ${length} bytes, at most ${STRING_BYTES_MAX}`)
     }
+    if (this.#bytes.length <= SLICED_BYTES_MAX && isAscii(this.#bytes, at, at + length)) {
+      this.#latin1 ??= this.#bytes.toString('latin1')
+      return this.#latin1.slice(at, at + length)
+    }
     const text = this.#bytes.toString('utf8', at, at + length)
     // The replacement character is either what the sender wrote or the trace of bytes that are not UTF-8.
     if (!text.includes('\ufffd')) return text
@@ -254,6 +266,11 @@ class Reader {
     this.#at += 1 + length
     return cached
   }
+}
+
+function isAscii(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if ((bytes[at] as number) > 0x7f) return false // the caller checked the length
+  return true
 }
 
 /** A value and where the next one begins. */

@@ -6,7 +6,7 @@ const INT64_MIN = -(2n ** 63n)
 const UINT64_MAX = 2n ** 64n - 1n
 
 /** Strings up to here are written character by character, which is faster than a call into Node's native code. */
-const SHORT_STRING = 32
+const SHORT_STRING = 64
 /** A scratch buffer larger than this is not kept for the next call. */
 const SCRATCH_KEPT_BYTES = 65_536
 
@@ -143,19 +143,23 @@ class Writer {
     this.#at += this.#bytes.write(text, this.#at, length, 'utf8')
   }
 
-  /** Writes text of fewer than 32 ASCII characters; on another character nothing counts as written. */
+  /** Writes text of fewer than 64 ASCII characters; on another character nothing counts as written. */
   #shortAscii(text: string): boolean {
     const { length } = text
-    this.#reserve(length + 1)
+    this.#reserve(length + 2)
     const bytes = this.#bytes
-    const at = this.#at
-    bytes[at] = 0xa0 | length
+    let at = this.#at
+    if (length < 32) bytes[at++] = 0xa0 | length
+    else {
+      bytes[at++] = 0xd9
+      bytes[at++] = length
+    }
     for (let index = 0; index < length; index++) {
       const code = text.charCodeAt(index)
       if (code > 0x7f) return false
-      bytes[at + 1 + index] = code
+      bytes[at++] = code
     }
-    this.#at = at + 1 + length
+    this.#at = at
     return true
   }
 

@@ -75,7 +75,9 @@ test('a value that arrives in any pieces is measured as one that came whole', ()
 test('any bytes decode or throw the typed error, and measuring agrees', () => {
   const anyBytes = fc.oneof(
     fc.uint8Array({ maxLength: 60 }),
-    fc.array(fc.constantFrom(0x81, 0x92, 0xdc, 0xdd, 0xdf, 0xc1, 0xc6, 0xc9, 0xd9, 0xa1, 0, 1, 0xff), { maxLength: 40 }),
+    fc.array(fc.constantFrom(0x81, 0x92, 0xdc, 0xdd, 0xdf, 0xc1, 0xc6, 0xc9, 0xd9, 0xa1, 0, 1, 0xff), {
+      maxLength: 40,
+    }),
   )
   fc.assert(
     fc.property(anyBytes, (array) => {
@@ -86,7 +88,10 @@ test('any bytes decode or throw the typed error, and measuring agrees', () => {
         // Decoding looks at lengths before contents, so that it may stop before a fault that measuring finds.
         assert.ok(measured === INCOMPLETE || typeof measured === 'string')
       } else assert.equal(measured, decoded)
-      assert.equal(outcome(() => new Measurer().resume(bytes)), measured)
+      assert.equal(
+        outcome(() => new Measurer().resume(bytes)),
+        measured,
+      )
     }),
     { numRuns: 5000 },
   )
@@ -180,7 +185,9 @@ test('a getter that encodes does not disturb the value around it', () => {
   const value = {
     before: 'x'.repeat(100),
     get inner(): string {
-      return encode(['y'.repeat(200)]).toString('hex').slice(0, 4)
+      return encode(['y'.repeat(200)])
+        .toString('hex')
+        .slice(0, 4)
     },
     after: 1,
   }
@@ -188,10 +195,21 @@ test('a getter that encodes does not disturb the value around it', () => {
 })
 
 test('hostile headers fail before anything is allocated', () => {
-  for (const header of ['ddffffffff', 'dfffffffff', 'c6ffffffff', 'dbffffffff', 'c9ffffffff01', 'dcffff', 'deffff']) {
+  for (const header of [
+    'ddffffffff',
+    'dfffffffff',
+    'c6ffffffff',
+    'dbffffffff',
+    'c9ffffffff01',
+    'dcffff',
+    'deffff',
+  ]) {
     assert.throws(() => decode(Buffer.from(header, 'hex')), coded('ERR_MSGPACK_SHORT'))
     assert.equal(measure(Buffer.from(header, 'hex'), 0), INCOMPLETE)
-    assert.throws(() => measure(Buffer.from(header, 'hex'), 0, { bytesMax: 1000 }), coded('ERR_MSGPACK_LIMIT'))
+    assert.throws(
+      () => measure(Buffer.from(header, 'hex'), 0, { bytesMax: 1000 }),
+      coded('ERR_MSGPACK_LIMIT'),
+    )
   }
   assert.throws(() => decode(Buffer.alloc(100_000, 0x91)), coded('ERR_MSGPACK_DEPTH'))
   assert.throws(() => measure(Buffer.alloc(100_000, 0x91), 0), coded('ERR_MSGPACK_DEPTH'))
@@ -212,6 +230,7 @@ test('depth and number of elements are limited', () => {
 test('maps inside maps that turn into a Map late cost no more than their bytes', () => {
   // Each level has a text key first and a number second: decoding a level again would double the work at each.
   let bytes = Buffer.from('c0', 'hex')
-  for (let level = 0; level < 90; level++) bytes = Buffer.concat([Buffer.from('82a161', 'hex'), bytes, Buffer.from('01c0', 'hex')])
+  for (let level = 0; level < 90; level++)
+    bytes = Buffer.concat([Buffer.from('82a161', 'hex'), bytes, Buffer.from('01c0', 'hex')])
   assert.ok(decode(bytes) instanceof Map)
 })

@@ -1,12 +1,13 @@
 import { INCOMPLETE, Measurer, MsgpackError, measure } from '../../msgpack/index.ts'
 import { SaltError } from '../errors.ts'
 import type { Framing } from './dialect.ts'
-import { MESSAGE_BYTES_MAX } from './frame.ts'
+import { MESSAGE_BYTES_MAX, STANDARD_START } from './frame.ts'
 
 /** Length, standard start and the longest header of a body: with so many bytes the size of a standard message is known. */
 const HEADER_BYTES_MAX = 21
 
-const START_BYTES = 12
+const START_BYTES = STANDARD_START.length
+/** {@link STANDARD_START} as words, which compare faster. */
 const [START_1, START_2, START_3] = [0x82a46865, 0x616480a4, 0x626f6479]
 const BODY_KEY = Buffer.from('body')
 
@@ -223,7 +224,5 @@ function framingOf(byte: number): Framing {
 
 function startsLikeStandard(bytes: Buffer, at: number, end: number): boolean {
   const length = Math.min(end - at, START_BYTES)
-  return STANDARD.subarray(0, length).equals(bytes.subarray(at, at + length))
+  return STANDARD_START.subarray(0, length).equals(bytes.subarray(at, at + length))
 }
-
-const STANDARD = Buffer.from('82a46865616480a4626f6479', 'hex')

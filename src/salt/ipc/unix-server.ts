@@ -15,10 +15,10 @@ import { codeOf, messageOf } from '../../core/errors.ts'
 import { SaltError } from '../errors.ts'
 
 /** Bytes of a socket path: `sun_path` of unix(7) less its final zero. */
-export const SOCKET_PATH_BYTES_MAX = 107
+const SOCKET_PATH_BYTES_MAX = 107
 
 /** Salt 3006 makes both sockets for their owner alone (`set_umask(0o177)` in salt/utils/event.py). */
-export const SOCKET_MODE = 0o600
+const SOCKET_MODE = 0o600
 
 /** What both kinds of socket need. */
 export interface UnixServerOptions {

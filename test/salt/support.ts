@@ -1,0 +1,74 @@
+import { once } from 'node:events'
+import { createConnection, type Socket } from 'node:net'
+import { join } from 'node:path'
+import type { Logger } from '../../src/core/logger.ts'
+import { encode } from '../../src/msgpack/index.ts'
+import {
+  type Dialect,
+  EventPublisher,
+  EventPuller,
+  FrameBatch,
+  type Framing,
+  type ReceivedEvent,
+  SaltError,
+} from '../../src/salt/index.ts'
+import { tempDir } from '../support/peers.ts'
+
+/** A publisher and a puller with the names of a master's bus, joined: what is fired is published. */
+export interface TestBus extends AsyncDisposable {
+  readonly sockDir: string
+  readonly publisher: EventPublisher
+  readonly puller: EventPuller
+  readonly received: ReceivedEvent[]
+}
+
+export async function startBus(
+  dialect: Dialect,
+  options: { pendingBytesMax?: number; stallMs?: number; messageBytesMax?: number; log?: Logger } = {},
+): Promise<TestBus> {
+  await using stack = new AsyncDisposableStack()
+  const { path: sockDir } = stack.use(tempDir())
+  const received: ReceivedEvent[] = []
+  const publisher = stack.use(
+    new EventPublisher({ path: join(sockDir, 'master_event_pub.ipc'), dialect, ...options }),
+  )
+  await publisher.listen()
+  const onEvent = (event: ReceivedEvent): void => {
+    received.push(event)
+    publisher.publishBody(event.body)
+  }
+  const puller = stack.use(
+    new EventPuller({ path: join(sockDir, 'master_event_pull.ipc'), onEvent, ...options }),
+  )
+  await puller.listen()
+  const all = stack.move()
+  return { sockDir, publisher, puller, received, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+/** A plain connection, closed when disposed. */
+export async function rawClient(path: string): Promise<Socket & Disposable> {
+  const socket = createConnection(path)
+  await once(socket, 'connect')
+  socket.on('error', () => {})
+  return Object.assign(socket, { [Symbol.dispose]: () => void socket.destroy() })
+}
+
+/** One framed event. */
+export function frame(framing: Framing, tag: string, data: unknown): Buffer {
+  const batch = new FrameBatch(framing)
+  batch.addEvent(tag, encode(data))
+  return Buffer.concat(batch.take())
+}
+
+/** Looks again after each turn of the event loop until it holds; 10 s. */
+export async function until(holds: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+export function coded(code: string): (error: unknown) => boolean {
+  return (error) => error instanceof SaltError && error.code === code
+}
