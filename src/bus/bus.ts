@@ -1,7 +1,7 @@
 import { EventQueue } from '../core/event-queue.ts'
+import { globMatcher } from '../core/glob.ts'
 import { BusError } from './errors.ts'
 import type { BusEvent } from './event.ts'
-import { tagMatcher } from './tag-glob.ts'
 
 /** Events that wait for one subscriber. */
 const QUEUED_MAX = 4096
@@ -65,7 +65,7 @@ export class Bus implements AsyncDisposable {
         if (this.#subscribers.delete(subscriber)) this.#droppedByLeft += queue.dropped
       },
     })
-    const subscriber = { matches: tagMatcher(pattern), queue }
+    const subscriber = { matches: globMatcher(pattern), queue }
     if (!options.signal?.aborted) this.#subscribers.add(subscriber)
     return queue
   }

@@ -1,4 +1,3 @@
 export { Bus, type BusStats, type SubscribeOptions } from './bus.ts'
 export { BusError } from './errors.ts'
 export { BusEvent, type EventData, type PayloadCodec } from './event.ts'
-export { tagMatcher } from './tag-glob.ts'

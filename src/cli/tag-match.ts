@@ -1,11 +1,11 @@
-import { tagMatcher } from '../bus/index.ts'
+import { globMatcher } from '../core/glob.ts'
 
 /**
  * Matches tags as `salt-run state.event` does: the expression as a glob, or as a regular expression over the whole tag.
  * What is no valid regular expression is a glob only.
  */
 export function tagExpression(expression: string): (tag: string) => boolean {
-  const glob = tagMatcher(expression)
+  const glob = globMatcher(expression)
   let regex: RegExp | undefined
   try {
     regex = new RegExp(`^(?:${expression})$`, 's')

@@ -1,10 +1,10 @@
 /**
- * Compiles a glob over tags with the rules of Python's `fnmatch.fnmatchcase`, which Salt uses: `*` any characters
+ * Compiles a glob with the rules of Python's `fnmatch.fnmatchcase`, which Salt uses: `*` any characters
  * (also `/`), `?` one, `[seq]` one of, `[!seq]` none of; there is no escape but `[*]`.
  *
  * Linear in the length of the tag for each `*`: never a backtracking regular expression.
  */
-export function tagMatcher(pattern: string): (tag: string) => boolean {
+export function globMatcher(pattern: string): (tag: string) => boolean {
   if (/^\*+$/.test(pattern)) return () => true
   const star = pattern.indexOf('*')
   if (!/[?[]/.test(pattern) && (star === -1 || star === pattern.length - 1)) {
