@@ -7,10 +7,14 @@ export type StampForm = 'naive' | 'offset'
 /** A wall clock that was set by more than this is followed at once. */
 const DRIFT_MAX_MS = 2
 
+/** Time that runs back by less than this is an error of reading; by more, somebody has set the clock. */
+const SET_BACK_MS = 1000
+
 /** Makes `_stamp` values: the wall clock with microseconds, which never repeat the past while the clock is not set back. */
 export class StampClock {
   readonly #end: string
   #originMs = Number.NaN
+  #lastMs = Number.NaN
   #secondMs = Number.NaN
   #second = ''
 
@@ -24,7 +28,10 @@ export class StampClock {
     const ticks = performance.now()
     // Date counts whole milliseconds; the monotonic clock, tied to it, brings the rest.
     if (!(Math.abs(this.#originMs + ticks - wall) < DRIFT_MAX_MS)) this.#originMs = wall - ticks
-    const now = this.#originMs + ticks
+    let now = this.#originMs + ticks
+    // A process that was stopped between the two readings has tied them together wrongly.
+    if (now < this.#lastMs && this.#lastMs - now < SET_BACK_MS) now = this.#lastMs
+    this.#lastMs = now
     const secondMs = Math.floor(now / 1000) * 1000
     if (secondMs !== this.#secondMs) {
       this.#secondMs = secondMs
