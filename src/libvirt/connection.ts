@@ -16,6 +16,10 @@ const FEATURE_PROGRAM_KEEPALIVE = 10
 const FEATURE_REMOTE_EVENT_CALLBACK = 14
 /** Keepalive as virsh and libvirtd do it by default. */
 const KEEPALIVE = { intervalMs: 5000, count: 5 }
+/** How long a daemon may take to let us in, in milliseconds. */
+const OPEN_MS = 30_000
+/** How long a daemon may take to confirm that we leave, in milliseconds. */
+const CLOSE_MS = 2000
 /** Events that wait for one consumer. */
 const EVENTS_QUEUED_MAX = 65_536
 
@@ -69,6 +73,10 @@ export async function connect(options: ConnectOptions = {}): Promise<Connection>
   registry = new EventRegistry(client)
   const abort = (): void =>
     client.fail(new LibvirtError('ERR_LIBVIRT_CLOSED', 'aborted', { cause: signal?.reason }))
+  const timer = setTimeout(() => {
+    const text = `${target.socketPath} took the connection and did not answer within ${OPEN_MS} ms`
+    client.fail(new LibvirtError('ERR_LIBVIRT_CONNECT', text))
+  }, OPEN_MS)
   signal?.addEventListener('abort', abort, { once: true })
   try {
     const uri = await open(client, target, readOnly)
@@ -78,6 +86,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Connection>
     client.fail(new LibvirtError('ERR_LIBVIRT_CLOSED', 'not opened', { cause: error }))
     throw error
   } finally {
+    clearTimeout(timer)
     signal?.removeEventListener('abort', abort)
   }
 }
@@ -162,17 +171,20 @@ export class Connection implements AsyncDisposable {
     })
   }
 
-  /** Deregisters all events, tells the daemon, and closes. Never rejects. */
+  /** Deregisters all events, tells the daemon, and closes; after 2 s also without its answer. Never rejects. */
   async close(): Promise<void> {
     if (this.#state !== 'open') return
     this.#state = 'closing'
-    await this.#registry.close()
+    const leave = (): void => this.#client.fail(new LibvirtError('ERR_LIBVIRT_CLOSED', 'closed by us'))
+    const timer = setTimeout(leave, CLOSE_MS)
     try {
+      await this.#registry.close()
       await this.#client.call(remote.REMOTE_PROC_CONNECT_CLOSE, undefined)
     } catch {
       // The connection is gone already, which is what was wanted; its reason is in `ended`.
     }
-    this.#client.fail(new LibvirtError('ERR_LIBVIRT_CLOSED', 'closed by us'))
+    clearTimeout(timer)
+    leave()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

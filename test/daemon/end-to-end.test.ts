@@ -188,6 +188,20 @@ test('events go on after libvirtd was killed and started again', live, async () 
   assert.ok(existsSync(join(dir.path, 'master_event_pub.ipc')))
 })
 
+test('a libvirtd that has stopped answering does not keep virbus from ending in order', live, async () => {
+  using dir = tempDir()
+  await using frozen = await startLibvirtd()
+  await using up = new LineProcess(VIRBUS, ['up', '--uri', frozen.uri, '--sock-dir', dir.path])
+  await up.lines(/libvirt events registered/, 1, 'stderr')
+  frozen.process.kill('SIGSTOP')
+  try {
+    assert.equal(await up.end('SIGTERM'), 0)
+    assert.deepEqual(readdirSync(dir.path), [])
+  } finally {
+    frozen.process.kill('SIGCONT')
+  }
+})
+
 /** Fires until the watcher sees it: a subscriber of a Salt bus gets no word that it is connected. */
 async function untilSubscribed(sockDir: string, watch: LineProcess): Promise<void> {
   await watch.lines(/^virbus: watching /, 1, 'stderr')
