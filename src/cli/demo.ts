@@ -42,7 +42,8 @@ export async function demo(options: DemoOptions): Promise<number> {
     process.stdout,
     `virbus: events of ${source}, sockets in ${sockDir}, watch with: npx virbus watch --sock-dir ${sockDir}\n`,
   )
-  for await (const event of events) await write(process.stdout, formatEvent(event, { pretty: false }))
+  for await (const event of events)
+    await write(process.stdout, formatEvent(event, { pretty: false, stream: process.stdout }))
   return EXIT.OK
 }
 

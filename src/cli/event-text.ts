@@ -1,3 +1,5 @@
+import type { Writable } from 'node:stream'
+import { styleText } from 'node:util'
 import { decode, Ext, Float, RawString } from '../msgpack/index.ts'
 import { decodeDatetime } from '../salt/index.ts'
 import { dumps, float, Verbatim } from './python-json.ts'
@@ -10,12 +12,14 @@ export interface RawEvent {
 
 /**
  * One event as `salt-run state.event` prints it: tag, tab, data as Python's json prints it; bytes as their UTF-8 text,
- * or in base64 where they are none.
+ * or in base64 where they are none. The tag is coloured where `stream` is a terminal.
  */
-export function formatEvent(event: RawEvent, options: { pretty: boolean }): string {
+export function formatEvent(event: RawEvent, options: { pretty: boolean; stream: Writable }): string {
   const data = decode(event.payload, { floats: 'exact' })
   const layout = options.pretty ? { indent: 4, sortKeys: true } : {}
-  return `${event.tag}\t${dumps(data, { ...layout, fallback: (value) => plain(value, false) })}\n`
+  // Coloured on a terminal only, and not with NO_COLOR: styleText looks at both.
+  const tag = styleText('cyan', event.tag, { stream: options.stream })
+  return `${tag}\t${dumps(data, { ...layout, fallback: (value) => plain(value, false) })}\n`
 }
 
 /**

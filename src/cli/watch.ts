@@ -33,7 +33,7 @@ export async function watch(tagmatch: string, options: WatchOptions): Promise<nu
     }
     const text = options.json
       ? formatJsonEvent(event)
-      : formatEvent(event, { pretty: options.pretty ?? false })
+      : formatEvent(event, { pretty: options.pretty ?? false, stream: process.stdout })
     if (!options.quiet) await write(process.stdout, text)
     if (--left <= 0) break
   }

@@ -183,6 +183,21 @@ test('a daemon that accepts and never answers does not keep up from stopping', a
   }
 })
 
+test('tags are coloured on a terminal only, and not with NO_COLOR', async () => {
+  using dir = tempDir()
+  await using demo = new LineProcess(VIRBUS, ['demo', '--rate', '100', '--sock-dir', dir.path])
+  const [, piped = ''] = await demo.lines(/./, 2)
+  assert.match(piped, /^salt\//)
+  // script(1) gives the command a terminal.
+  const command = `"${VIRBUS}" watch --count 1 --sock-dir "${dir.path}" 2>/dev/null`
+  const onTerminal = async (env: Record<string, string>): Promise<string> => {
+    await using run = new LineProcess('script', ['-qec', command, '/dev/null'], { TERM: 'xterm', ...env })
+    return (await run.lines(/salt\//))[0] ?? ''
+  }
+  assert.ok((await onTerminal({})).startsWith('\u001b[36msalt/'))
+  assert.ok((await onTerminal({ NO_COLOR: '1' })).startsWith('salt/'))
+})
+
 test('completion scripts are valid and complete commands', async () => {
   const bash = await virbus('completion', 'bash')
   assert.equal(bash.code, 0)
