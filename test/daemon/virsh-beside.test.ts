@@ -47,10 +47,14 @@ test(
     await up.lines(/libvirt events registered/, 1, 'stderr')
     await using watch = new LineProcess(VIRBUS, ['watch', '*/domain/*', '--json', '--sock-dir', dir.path])
     await watch.lines(/watching/, 1, 'stderr')
-    await using virsh = new LineProcess('script', [
-      '-qec',
-      `${VIRSH} -c '${simulator.uri}' event --all --loop`,
-      '/dev/null',
+    await using virsh = new LineProcess('stdbuf', [
+      '-oL',
+      VIRSH,
+      '-c',
+      simulator.uri,
+      'event',
+      '--all',
+      '--loop',
     ])
     const registered = simulator.stats.registrations
     while (simulator.stats.registrations < registered + 27)
