@@ -11,6 +11,8 @@ import { LineProcess, VIRBUS } from '../support/processes.ts'
 
 const run = promisify(execFile)
 const STEPS = 300
+/** Domain events that virsh 9.0 and every later one registers. */
+const KINDS_OF_VIRSH = 27
 
 /** virsh's names of the kinds; it prints no older form beside the newer one unless the daemon sends it. */
 const KIND: Readonly<Record<string, string>> = {
