@@ -59,8 +59,11 @@ test(
       '--loop',
     ])
     const registered = simulator.stats.registrations
-    while (simulator.stats.registrations < registered + 27)
-      await new Promise((resolve) => setImmediate(resolve))
+    const deadline = performance.now() + 20_000
+    while (simulator.stats.registrations < registered + KINDS_OF_VIRSH) {
+      if (performance.now() > deadline) assert.fail(`virsh has not registered its events: ${virsh.stderr}`)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
     for (let step = 0; step < STEPS; step++) activity.step()
     const xml = join(dir.path, 'end.xml')
     writeFileSync(
