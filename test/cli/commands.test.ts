@@ -188,8 +188,8 @@ test('tags are coloured on a terminal only, and not with NO_COLOR', async () => 
   await using demo = new LineProcess(VIRBUS, ['demo', '--rate', '100', '--sock-dir', dir.path])
   const [, piped = ''] = await demo.lines(/./, 2)
   assert.match(piped, /^salt\//)
-  // script(1) gives the command a terminal.
-  const command = `"${VIRBUS}" watch --count 1 --sock-dir "${dir.path}" 2>/dev/null`
+  // script(1) gives the command a terminal; Node counts a terminal under CI as one without colours.
+  const command = `env -u CI "${VIRBUS}" watch --count 1 --sock-dir "${dir.path}" 2>/dev/null`
   const onTerminal = async (env: Record<string, string>): Promise<string> => {
     await using run = new LineProcess('script', ['-qec', command, '/dev/null'], { TERM: 'xterm', ...env })
     return (await run.lines(/salt\//))[0] ?? ''
