@@ -8,7 +8,7 @@ import { LibvirtToBus } from '../../src/bridges/index.ts'
 import { Bus, type PayloadCodec } from '../../src/bus/index.ts'
 import { silentLogger } from '../../src/core/logger.ts'
 import { connect, remote } from '../../src/libvirt/index.ts'
-import { LIBVIRTD, startLibvirtd, stop, type TestDaemon, VIRSH } from '../support/libvirtd.ts'
+import { defineUntil, LIBVIRTD, startLibvirtd, stop, type TestDaemon, VIRSH } from '../support/libvirtd.ts'
 import { needs, SALT_RELEASES, saltPython } from '../support/peers.ts'
 
 const run = promisify(execFile)
@@ -112,7 +112,7 @@ test('tags and data equal those of the real Salt engine, event by event, in orde
     await ours.ready
     // Both have opened; a call that all registrations precede proves that the engine's have been made, too.
     await holder.call(remote.REMOTE_PROC_CONNECT_GET_HOSTNAME, undefined)
-    await untilRegistered(engine)
+    await defineUntil(daemon, 'marker', () => engine.events.length > 0)
     await drive()
     const mine: Seen[] = []
     for await (const { tag, data } of published) {
@@ -146,17 +146,6 @@ test('tags and data equal those of the real Salt engine, event by event, in orde
 
 function withoutMarker(events: readonly Seen[]): Seen[] {
   return events.filter(({ data }) => (data['domain'] as { name?: string } | undefined)?.name !== 'marker') // a map or absent
-}
-
-/** The engine registers its kinds one after the other: defines a domain until the last of them has been seen to work. */
-async function untilRegistered(engine: { events: Seen[] }): Promise<void> {
-  const xml = join(daemon.dir, 'marker.xml')
-  await run('sh', ['-c', 'printf %s "$1" > "$2"', 'sh', DOMAIN_XML('marker'), xml])
-  await until(async () => {
-    await run(VIRSH, ['-c', daemon.uri, 'define', xml])
-    return engine.events.length > 0
-  }, 'the engine sees events')
-  await run(VIRSH, ['-c', daemon.uri, 'undefine', 'marker'])
 }
 
 async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {

@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
-import { LIBVIRTD, startLibvirtd, type TestDaemon, VIRSH } from '../support/libvirtd.ts'
+import { defineUntil, LIBVIRTD, startLibvirtd, type TestDaemon, VIRSH } from '../support/libvirtd.ts'
 import { needs, SALT_RELEASES, saltPython, tempDir } from '../support/peers.ts'
 import { LineProcess, VIRBUS } from '../support/processes.ts'
 
@@ -68,7 +68,7 @@ for (const [wire, release] of Object.entries(SALT_RELEASES)) {
         engine.lines(/Opened libvirt uri/, 1, 'stderr'),
       ])
       await untilSubscribed(dir.path, watch)
-      await untilEngineListens(engine)
+      await defineUntil(daemon, 'marker', () => engine.stdout.some((line) => line.includes('marker')))
       await run(VIRSH, ['-c', daemon.uri, 'suspend', 'test'])
       await run(VIRSH, ['-c', daemon.uri, 'resume', 'test'])
       const lifecycle = (event: string): RegExp => new RegExp(`"event": "${event}"`)
@@ -206,17 +206,4 @@ test('a libvirtd that has stopped answering does not keep virbus from ending in 
 async function untilSubscribed(sockDir: string, watch: LineProcess): Promise<void> {
   await watch.lines(/^virbus: watching /, 1, 'stderr')
   assert.ok(existsSync(sockDir))
-}
-
-/** The engine hears events only once all its kinds are registered; a domain is defined until it has said so. */
-async function untilEngineListens(engine: LineProcess): Promise<void> {
-  const xml = join(daemon.dir, 'marker.xml')
-  const { writeFile } = await import('node:fs/promises')
-  await writeFile(
-    xml,
-    "<domain type='test'><name>marker</name><memory>8192</memory><os><type>hvm</type></os></domain>",
-  )
-  for (let tries = 0; tries < 200 && !engine.stdout.some((line) => line.includes('marker')); tries++)
-    await run(VIRSH, ['-c', daemon.uri, 'define', xml])
-  await run(VIRSH, ['-c', daemon.uri, 'undefine', 'marker'])
 }

@@ -1,8 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { watch } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { tempDir } from './peers.ts'
 
 export const LIBVIRTD = '/usr/sbin/libvirtd'
@@ -108,4 +110,26 @@ export async function stop(child: ChildProcess, signal: NodeJS.Signals = 'SIGTER
   const timer = setTimeout(() => child.kill('SIGKILL'), 5000)
   await exited
   clearTimeout(timer)
+}
+
+/**
+ * Defines a domain again and again until `isSeen` says that an observer sees events, and undefines it. With a uuid:
+ * without one, libvirt takes the second definition for another domain of the same name, and refuses it.
+ */
+export async function defineUntil(
+  { uri, dir }: TestDaemon,
+  name: string,
+  isSeen: () => boolean,
+): Promise<void> {
+  const xml = join(dir, `${name}.xml`)
+  writeFileSync(
+    xml,
+    `<domain type='test'><name>${name}</name><uuid>${randomUUID()}</uuid><memory>8192</memory><os><type>hvm</type></os></domain>`,
+  )
+  const deadline = performance.now() + 30_000
+  do {
+    if (performance.now() > deadline) throw new Error(`${name} was defined and defined, and nobody saw it`)
+    await promisify(execFile)(VIRSH, ['-c', uri, 'define', xml])
+  } while (!isSeen())
+  await promisify(execFile)(VIRSH, ['-c', uri, 'undefine', name])
 }
