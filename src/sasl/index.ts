@@ -1,0 +1,11 @@
+export { chooseMechanism, createSaslClient, createSaslServer, SASL_MECHANISMS } from './choose.ts'
+export { SaslError, type SaslErrorCode } from './errors.ts'
+export type {
+  SaslClient,
+  SaslClientOptions,
+  SaslCredentials,
+  SaslLayer,
+  SaslLayerWish,
+  SaslServer,
+  SaslServerOptions,
+} from './mechanism.ts'
