@@ -131,6 +131,39 @@ function procedures(prefix: string, own: Protocol): string {
   return text
 }
 
+/** Procedures that the connection itself calls: whoever else did would take the ground from under it. */
+const CONNECTION_OWN = /^(AUTH_|CONNECT_(OPEN|CLOSE|SET_IDENTITY)$|.*_EVENT_.*REGISTER|.*_CLOSE_CALLBACK$)/
+/** Procedures that pass file descriptors beside the packet, which Node cannot. */
+const WITH_DESCRIPTORS =
+  /^DOMAIN_(OPEN_GRAPHICS(_FD)?|CREATE(_XML)?_WITH_FILES|FD_ASSOCIATE|OPEN_NAMESPACE|MONITOR_COMMAND_WITH_FILES)$/
+
+function camel(name: string): string {
+  return name.toLowerCase().replaceAll(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase())
+}
+
+/** A class that has each procedure of a program as a function. */
+function programClass(prefix: string, own: Protocol): string {
+  const upper = prefix.toUpperCase()
+  let text =
+    `/** Every procedure of the ${prefix} program as a function; see ${prefix}_protocol.x and libvirt's manual for what each does. */\n` +
+    `export class ${pascal(prefix)}Program {\n  readonly #caller: Caller\n\n  constructor(caller: Caller) {\n    this.#caller = caller\n  }\n`
+  for (const { name, value, notes } of own.enums.get(`${prefix}_procedure`) ?? []) {
+    const plain = name.replace(`${upper}_PROC_`, '')
+    if (CONNECTION_OWN.test(plain) || WITH_DESCRIPTORS.test(plain)) continue
+    const struct = `${prefix}_${plain.toLowerCase()}`
+    const type = (suffix: string): string | undefined =>
+      all.structs.has(`${struct}_${suffix}`) ? `${prefix}.${pascal(`${struct}_${suffix}`)}` : undefined
+    if (type('msg')) continue
+    const args = type('args')
+    const [method, result] = streamOf(notes) ? ['openStream', 'Duplex'] : ['call', type('ret') ?? 'void']
+    text +=
+      `\n  /** \`${name}\` (${value}). */\n` +
+      `  ${camel(plain)}(${args ? `args: ${args}, ` : ''}options?: CallOptions): Promise<${result}> {\n` +
+      `    return this.#caller.${method}(${prefix}.${name}, ${args ? 'args' : 'undefined'}, options)\n  }\n`
+  }
+  return `${text}}\n`
+}
+
 function emitFile(file: string, from: string, others: Record<string, Protocol>): void {
   const own = files[file]
   if (!own) throw new Error(file)
@@ -157,6 +190,17 @@ const remote = files['remote']
 if (!remote) throw new Error('remote')
 emitFile('qemu', `src/remote/qemu_protocol.x of libvirt ${release}`, { remote })
 emitFile('lxc', `src/remote/lxc_protocol.x of libvirt ${release}`, { remote })
+
+const programs = ['remote', 'qemu'].map((prefix) => programClass(prefix, files[prefix] ?? emptyProtocol()))
+writeFileSync(
+  join(outDir, 'programs.gen.ts'),
+  `${heading(`src/remote/remote_protocol.x and qemu_protocol.x of libvirt ${release} and scripts/protocol/additions-12.x`)}import type { Duplex } from 'node:stream'
+import type { Caller, CallOptions } from '../caller.ts'
+import * as qemu from './qemu.gen.ts'
+import * as remote from './remote.gen.ts'
+
+${programs.join('\n')}`,
+)
 
 const from = `include/libvirt/*.h of libvirt ${options['headers-release'] ?? release}`
 let enumText = heading(from)

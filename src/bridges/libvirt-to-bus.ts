@@ -4,7 +4,10 @@ import { Backoff } from '../core/backoff.ts'
 import { codeOf, messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import {
+  type Connection,
+  type ConnectionState,
   connect,
+  type EventFilter,
   type EventKind,
   type EventStream,
   LibvirtError,
@@ -132,22 +135,45 @@ export class LibvirtToBus implements AsyncDisposable {
 
   async #watch(): Promise<void> {
     const { signal } = this.#abort
-    await using connection = await connect({ uri: this.#options.uri, readOnly: true, signal })
-    await using events = await connection.events({ kinds: this.#kinds.map(({ kind }) => kind), signal })
-    const skipped = events.skipped.map(({ kind }) => `${kind.object}/${this.#names.get(kind.kind)}`)
-    if (skipped.length > 0)
-      this.#options.log.info({ uri: connection.uri, skipped }, 'event kinds that the driver lacks')
-    this.#options.log.info(
-      { uri: connection.uri, kinds: this.#kinds.length - skipped.length },
-      'libvirt events registered',
-    )
-    this.#enter({ state: 'ready', uri: connection.uri, sinceMs: Date.now() })
+    await using connection = await connect({
+      uri: this.#options.uri,
+      readOnly: true,
+      reconnect: RECONNECT,
+      signal,
+      onState: (state) => this.#onState(state),
+    })
+    await using events = connection.events(filterOf(this.#kinds), { signal })
+    await events.ready
+    this.#registered(connection, events)
     this.#backoff.reset()
     this.#ready.resolve(connection.uri)
-    await this.#relay(events, connection.uri)
+    await this.#relay(events, connection)
   }
 
-  async #relay(events: EventStream, uri: string): Promise<void> {
+  /** The connection comes back by itself; here its attempts are told. */
+  #onState(state: ConnectionState): void {
+    if (state.state !== 'waiting') return
+    this.stats.failures++
+    const { error, retryInMs } = state
+    const { code, message } = error
+    this.#options.log.warn({ uri: this.#name, code, error: message, retryInMs }, 'libvirt connection failed')
+    this.#enter({ state: 'waiting', error: message, code, retryInMs })
+  }
+
+  #registered(connection: Connection, events: EventStream, gapMs?: number): void {
+    const { uri } = connection
+    const skipped = events.skipped.map(({ kind }) => `${kind.object}/${this.#names.get(kind.kind)}`)
+    if (skipped.length > 0) this.#options.log.info({ uri, skipped }, 'event kinds that the driver lacks')
+    const gap = gapMs === undefined ? {} : { gapMs: Math.round(gapMs) }
+    this.#options.log.info(
+      { uri, kinds: this.#kinds.length - skipped.length, ...gap },
+      'libvirt events registered',
+    )
+    this.#enter({ state: 'ready', uri, sinceMs: Date.now() })
+  }
+
+  async #relay(events: EventStream, connection: Connection): Promise<void> {
+    const { uri } = connection
     const prefix = `${this.#options.tagPrefix ?? DEFAULT_TAG_PREFIX}/${uriTag(uri)}`
     const tags = new Map(
       this.#kinds.map(({ object, name, kind }) => [`${object}/${kind.kind}`, `${prefix}/${object}/${name}`]),
@@ -158,6 +184,10 @@ export class LibvirtToBus implements AsyncDisposable {
         this.stats.dropped += events.dropped - dropped
         this.#options.log.warn({ uri, dropped: events.dropped }, 'libvirt events lost: not read in time')
         dropped = events.dropped
+      }
+      if (event.object === 'connection') {
+        if (event.kind === 'reconnected') this.#registered(connection, events, event.gapMs)
+        continue
       }
       const tag = tags.get(`${event.object}/${event.kind}`)
       if (tag) this.#publish(tag, event, uri)
@@ -175,6 +205,15 @@ export class LibvirtToBus implements AsyncDisposable {
   #enter(state: EngineState): void {
     this.#state = state
   }
+}
+
+function filterOf(kinds: readonly NamedKind[]): EventFilter {
+  const filter: Record<string, string[]> = {}
+  for (const { kind } of kinds) {
+    filter[kind.object] ??= []
+    filter[kind.object]?.push(kind.kind)
+  }
+  return filter as EventFilter // objects and kinds are those of EVENT_KINDS
 }
 
 /** Errors that the same attempt would meet again: they are the configuration's, not the daemon's. */

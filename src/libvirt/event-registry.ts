@@ -1,10 +1,13 @@
-import { EventQueue } from '../core/event-queue.ts'
 import { LibvirtError } from './errors.ts'
 import type { Packet } from './packets.ts'
 import { EVENT_KINDS, type EventKind, type LibvirtEvent } from './protocol/events.gen.ts'
 import type { Procedure } from './protocol/procedure.ts'
 import * as remote from './protocol/remote.gen.ts'
-import { decodeBody, protocolError, type RpcClient } from './rpc-client.ts'
+import type { RpcClient } from './rpc-client.ts'
+import { decodeBody, protocolError } from './rpc-errors.ts'
+
+/** How long a daemon may take to register or deregister, in milliseconds. */
+const ANSWER_MS = 30_000
 
 /** Procedures that register and deregister the events of one object. */
 interface Registrar {
@@ -18,7 +21,7 @@ const REGISTRARS: Readonly<Record<EventKind['object'], Registrar>> = {
       client.call(
         remote.REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY,
         { eventID, dom: null },
-        { onResult: (ret) => onId(ret.callbackID) },
+        { timeoutMs: ANSWER_MS, onResult: (ret) => onId(ret.callbackID) },
       ),
     deregister: remote.REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY,
   },
@@ -27,7 +30,7 @@ const REGISTRARS: Readonly<Record<EventKind['object'], Registrar>> = {
       client.call(
         remote.REMOTE_PROC_CONNECT_NETWORK_EVENT_REGISTER_ANY,
         { eventID, net: null },
-        { onResult: (ret) => onId(ret.callbackID) },
+        { timeoutMs: ANSWER_MS, onResult: (ret) => onId(ret.callbackID) },
       ),
     deregister: remote.REMOTE_PROC_CONNECT_NETWORK_EVENT_DEREGISTER_ANY,
   },
@@ -36,7 +39,7 @@ const REGISTRARS: Readonly<Record<EventKind['object'], Registrar>> = {
       client.call(
         remote.REMOTE_PROC_CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY,
         { eventID, pool: null },
-        { onResult: (ret) => onId(ret.callbackID) },
+        { timeoutMs: ANSWER_MS, onResult: (ret) => onId(ret.callbackID) },
       ),
     deregister: remote.REMOTE_PROC_CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY,
   },
@@ -45,7 +48,7 @@ const REGISTRARS: Readonly<Record<EventKind['object'], Registrar>> = {
       client.call(
         remote.REMOTE_PROC_CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY,
         { eventID, dev: null },
-        { onResult: (ret) => onId(ret.callbackID) },
+        { timeoutMs: ANSWER_MS, onResult: (ret) => onId(ret.callbackID) },
       ),
     deregister: remote.REMOTE_PROC_CONNECT_NODE_DEVICE_EVENT_DEREGISTER_ANY,
   },
@@ -54,7 +57,7 @@ const REGISTRARS: Readonly<Record<EventKind['object'], Registrar>> = {
       client.call(
         remote.REMOTE_PROC_CONNECT_SECRET_EVENT_REGISTER_ANY,
         { eventID, secret: null },
-        { onResult: (ret) => onId(ret.callbackID) },
+        { timeoutMs: ANSWER_MS, onResult: (ret) => onId(ret.callbackID) },
       ),
     deregister: remote.REMOTE_PROC_CONNECT_SECRET_EVENT_DEREGISTER_ANY,
   },
@@ -67,32 +70,19 @@ const KIND_BY_MESSAGE: ReadonlyMap<number, EventKind> = new Map(
 /** What a daemon answers to an event id that is newer than itself (remote_daemon_dispatch.c), with VIR_ERR_INTERNAL_ERROR. */
 const UNSUPPORTED_EVENT = /unsupported .*event ID/i
 
+/** Who wants the events of a kind. */
+export interface EventSink {
+  push(event: LibvirtEvent): void
+}
+
 /** One kind that is registered, or is about to be, with the daemon: once a connection, for any number of subscribers. */
 interface Registration {
   readonly kind: EventKind
-  readonly subscribers: Set<EventQueue<LibvirtEvent>>
+  readonly subscribers: Set<EventSink>
   /** Settles when the daemon has answered. */
   readonly registered: Promise<unknown>
   /** Known once the daemon has answered; messages come with it. */
   callbackId: number | undefined
-}
-
-/** A kind that the daemon or its driver does not have. */
-export interface SkippedKind {
-  readonly kind: EventKind
-  readonly reason: string
-}
-
-/** Events of one subscription. */
-export interface EventStream extends AsyncIterableIterator<LibvirtEvent>, AsyncDisposable {
-  /** Events lost because they were not read in time. */
-  readonly dropped: number
-  /** Kinds that were asked for and that the daemon or its driver does not have. */
-  readonly skipped: readonly SkippedKind[]
-}
-
-class EventSubscription extends EventQueue<LibvirtEvent> implements EventStream {
-  readonly skipped: SkippedKind[] = []
 }
 
 /**
@@ -111,6 +101,11 @@ export class EventRegistry {
     this.#client = client
   }
 
+  /** Why nothing more will come, once that is so. */
+  get failure(): LibvirtError | undefined {
+    return this.#client.failure
+  }
+
   /** Takes one message of the remote program. @throws {LibvirtError} when it is no event that was registered. */
   deliver(packet: Packet): void {
     const kind = KIND_BY_MESSAGE.get(packet.procedure)
@@ -123,59 +118,18 @@ export class EventRegistry {
     const event = decodeBody(packet, kind.type)
     const registration = this.#registrations.get(packet.procedure)
     if (registration?.callbackId === event.callbackID) {
-      for (const queue of registration.subscribers) queue.push(event)
+      for (const sink of registration.subscribers) sink.push(event)
     } else if (!this.#ending.has(packet.procedure))
       throw protocolError(packet, `a ${kind.object} ${kind.kind} event that nobody registered`)
   }
 
-  /** Registers `kinds` and returns their events; ends with the connection, with the connection's error. */
-  async subscribe(
-    kinds: readonly EventKind[],
-    options: { limit: number; signal?: AbortSignal | undefined },
-  ): Promise<EventStream> {
-    options.signal?.throwIfAborted()
-    let ended = false
-    const stream = new EventSubscription({
-      ...options,
-      onEnd: () => {
-        ended = true
-        for (const kind of kinds) void this.#leave(kind, stream)
-      },
-    })
-    const outcomes = await Promise.allSettled(kinds.map((kind) => this.#join(kind, stream)))
-    for (const [index, outcome] of outcomes.entries()) {
-      const kind = kinds[index]
-      if (outcome.status === 'fulfilled' || !kind) continue
-      if (isUnsupported(outcome.reason)) stream.skipped.push({ kind, reason: outcome.reason.message })
-      else {
-        await stream.return()
-        throw outcome.reason
-      }
-    }
-    if (ended) for (const kind of kinds) void this.#leave(kind, stream)
-    return stream
-  }
-
-  /** Ends every subscription after a lost connection; each consumer reads what waits and then gets `error`. */
-  fail(error: LibvirtError): void {
-    const queues = this.#queues()
-    this.#registrations.clear()
-    for (const queue of queues) queue.close(error)
-  }
-
-  /** Ends every subscription, each after what waits in it, and deregisters with the daemon. Never rejects. */
+  /** Deregisters everything with the daemon. Never rejects. */
   async close(): Promise<void> {
-    const queues = this.#queues()
-    const done = [...this.#registrations.values()].map((registration) => this.#deregister(registration))
-    for (const queue of queues) queue.close()
-    await Promise.all(done)
+    await Promise.all([...this.#registrations.values()].map((registration) => this.#deregister(registration)))
   }
 
-  #queues(): Set<EventQueue<LibvirtEvent>> {
-    return new Set([...this.#registrations.values()].flatMap((registration) => [...registration.subscribers]))
-  }
-
-  async #join(kind: EventKind, queue: EventQueue<LibvirtEvent>): Promise<void> {
+  /** Registers a kind, unless it is, and lets `sink` have its events. @throws {LibvirtError} as the daemon refuses. */
+  async join(kind: EventKind, sink: EventSink): Promise<void> {
     await this.#ending.get(kind.message)
     let registration = this.#registrations.get(kind.message)
     if (!registration) {
@@ -190,7 +144,7 @@ export class EventRegistry {
       registration = fresh
       this.#registrations.set(kind.message, registration)
     }
-    registration.subscribers.add(queue)
+    registration.subscribers.add(sink)
     try {
       await registration.registered
     } catch (error) {
@@ -199,9 +153,10 @@ export class EventRegistry {
     }
   }
 
-  async #leave(kind: EventKind, queue: EventQueue<LibvirtEvent>): Promise<void> {
+  /** Takes a kind from `sink`, and deregisters it after the last. Never rejects. */
+  async leave(kind: EventKind, sink: EventSink): Promise<void> {
     const registration = this.#registrations.get(kind.message)
-    if (registration?.subscribers.delete(queue) && registration.subscribers.size === 0)
+    if (registration?.subscribers.delete(sink) && registration.subscribers.size === 0)
       await this.#deregister(registration)
   }
 
@@ -211,7 +166,8 @@ export class EventRegistry {
       try {
         await registration.registered
         if (registration.callbackId === undefined) return
-        await this.#client.call(REGISTRARS[kind.object].deregister, { callbackID: registration.callbackId })
+        const callbackID = registration.callbackId
+        await this.#client.call(REGISTRARS[kind.object].deregister, { callbackID }, { timeoutMs: ANSWER_MS })
       } catch {
         // A daemon that refuses, or a lost connection, leaves nothing to deregister.
       } finally {
@@ -225,7 +181,8 @@ export class EventRegistry {
   }
 }
 
-function isUnsupported(error: unknown): error is LibvirtError {
+/** Whether a daemon, or its driver, refused a kind because it does not have it. */
+export function isUnsupported(error: unknown): error is LibvirtError {
   if (!(error instanceof LibvirtError)) return false
   return error.code === 'ERR_LIBVIRT_NO_SUPPORT' || UNSUPPORTED_EVENT.test(error.message)
 }

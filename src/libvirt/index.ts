@@ -1,7 +1,18 @@
+export type { Credentials, CredentialsRequest, CredentialsSource } from './authenticate.ts'
+export type { Caller, CallOptions } from './caller.ts'
 export type { ClientEnvironment } from './client-config.ts'
-export { Connection, type ConnectOptions, connect, type EventOptions } from './connection.ts'
+export {
+  Connection,
+  type ConnectionState,
+  type ConnectionStats,
+  type ConnectOptions,
+  connect,
+  type EventOptions,
+} from './connection.ts'
 export { LibvirtError, type LibvirtErrorCode } from './errors.ts'
-export type { EventStream, SkippedKind } from './event-registry.ts'
+export type { EventFilter, EventKindName, EventObject, FilteredEvent } from './event-filter.ts'
+export type { ConnectionEvent, EventStream, SkippedKind } from './event-hub.ts'
+export type { Keepalive } from './link.ts'
 export {
   encodePacket,
   PACKET_BODY_OFFSET,
@@ -16,3 +27,4 @@ export type { MessageType, Procedure } from './protocol/procedure.ts'
 export { VOID } from './protocol/procedure.ts'
 export * as remote from './protocol/remote.gen.ts'
 export * as rpc from './protocol/rpc.gen.ts'
+export type { RpcStats } from './rpc-client.ts'

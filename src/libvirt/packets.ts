@@ -119,6 +119,28 @@ function decodeHeader(bytes: Buffer): Packet {
  */
 export function encodePacket<T>(header: PacketHeader, body: XdrType<T>, value: T): Buffer {
   const writer = new XdrWriter()
+  writeHeader(writer, header)
+  body.encode(writer, value)
+  if (writer.length > PACKET_BYTES_MAX) throw tooLong(writer.length)
+  writer.patchUint(0, writer.length)
+  return writer.bytes()
+}
+
+/**
+ * Encodes one packet whose body is bytes as they are: the data of a stream.
+ *
+ * @throws {LibvirtError} `ERR_LIBVIRT_FRAME` when the packet comes out longer than `PACKET_BYTES_MAX`.
+ */
+export function encodeRawPacket(header: PacketHeader, body: Uint8Array): Buffer {
+  const length = PACKET_BYTES_MIN + body.length
+  if (length > PACKET_BYTES_MAX) throw tooLong(length)
+  const writer = new XdrWriter()
+  writeHeader(writer, header)
+  writer.patchUint(0, length)
+  return Buffer.concat([writer.bytes(), body])
+}
+
+function writeHeader(writer: XdrWriter, header: PacketHeader): void {
   writer.uint(0)
   writer.uint(header.program)
   writer.uint(header.version)
@@ -126,12 +148,8 @@ export function encodePacket<T>(header: PacketHeader, body: XdrType<T>, value: T
   writer.int(header.type)
   writer.uint(header.serial)
   writer.int(header.status)
-  body.encode(writer, value)
-  if (writer.length > PACKET_BYTES_MAX)
-    throw new LibvirtError(
-      'ERR_LIBVIRT_FRAME',
-      `packet of ${writer.length} bytes, allowed ${PACKET_BYTES_MAX}`,
-    )
-  writer.patchUint(0, writer.length)
-  return writer.bytes()
+}
+
+function tooLong(length: number): LibvirtError {
+  return new LibvirtError('ERR_LIBVIRT_FRAME', `packet of ${length} bytes, allowed ${PACKET_BYTES_MAX}`)
 }

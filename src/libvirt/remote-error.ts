@@ -17,8 +17,8 @@ export function remoteError(procedure: string, body: VirNetMessageError): Libvir
   if (body.code === virErrorNumber.VIR_ERR_NO_SUPPORT || isUnknown)
     return new LibvirtError('ERR_LIBVIRT_NO_SUPPORT', `${procedure}: ${text}`, { remote })
   if (procedure === 'auth_polkit' || body.code === virErrorNumber.VIR_ERR_AUTH_UNAVAILABLE)
-    return new LibvirtError('ERR_LIBVIRT_AUTH', `${text}; ${POLKIT_ADVICE}`, { remote })
+    return new LibvirtError('ERR_LIBVIRT_AUTH_DENIED', `${text}; ${POLKIT_ADVICE}`, { remote })
   if (body.code === virErrorNumber.VIR_ERR_AUTH_FAILED || body.code === virErrorNumber.VIR_ERR_AUTH_CANCELLED)
-    return new LibvirtError('ERR_LIBVIRT_AUTH', `${procedure}: ${text}`, { remote })
+    return new LibvirtError('ERR_LIBVIRT_AUTH_FAILED', `${procedure}: ${text}`, { remote })
   return new LibvirtError('ERR_LIBVIRT_REMOTE', `${procedure}: ${text}`, { remote })
 }

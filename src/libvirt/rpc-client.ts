@@ -1,7 +1,8 @@
 import { codeOf, messageOf } from '../core/errors.ts'
-import { XdrReader, type XdrType } from '../xdr/index.ts'
+import type { SaslLayer } from '../sasl/index.ts'
+import type { CallOptions } from './caller.ts'
 import { LibvirtError } from './errors.ts'
-import { encodePacket, PACKET_BODY_OFFSET, type Packet, PacketDecoder } from './packets.ts'
+import { encodePacket, encodeRawPacket, PACKET_BODY_OFFSET, type Packet, PacketDecoder } from './packets.ts'
 import { type Procedure, VOID } from './protocol/procedure.ts'
 import {
   KEEPALIVE_PROC_PING,
@@ -9,13 +10,18 @@ import {
   KEEPALIVE_PROGRAM,
   KEEPALIVE_PROTOCOL_VERSION,
   VIR_NET_CALL,
+  VIR_NET_CONTINUE,
   VIR_NET_ERROR,
   VIR_NET_MESSAGE,
   VIR_NET_OK,
   VIR_NET_REPLY,
+  VIR_NET_REPLY_WITH_FDS,
+  VIR_NET_STREAM,
   VirNetMessageError,
 } from './protocol/rpc.gen.ts'
 import { remoteError } from './remote-error.ts'
+import { closedError, decodeBody, protocolError, unanswered } from './rpc-errors.ts'
+import { LibvirtStream } from './stream.ts'
 import type { Transport } from './transports/transport.ts'
 
 /** Calls that the daemon works on at a time: its `max_client_requests` (libvirtd.conf); more would stop its reader. */
@@ -28,10 +34,18 @@ const UNSENT_BYTES_MAX = 64 * 1024 * 1024
 interface Call {
   readonly procedure: Procedure<never, unknown>
   readonly packet: (serial: number) => Buffer
-  readonly done: (result: unknown) => void
+  readonly done: (result: unknown, serial: number) => void
   readonly fail: (error: unknown) => void
   /** The caller no longer wants the reply, which still has to be awaited. */
   abandoned: boolean
+  /** Whether the daemon may have seen it. */
+  sent: boolean
+}
+
+/** Options of one call on one connection. */
+export interface RpcCallOptions<Result> extends CallOptions {
+  /** Sees the result before any later packet is looked at. */
+  readonly onResult?: ((result: Result, serial: number) => void) | undefined
 }
 
 /** Counters of one connection; they only grow. */
@@ -72,6 +86,11 @@ export class RpcClient {
   readonly #decoder = new PacketDecoder()
   readonly #inFlight = new Map<number, Call>()
   readonly #waiting: Call[] = []
+  /** By the serial of the call that opened them. */
+  readonly #streams = new Map<number, LibvirtStream>()
+  readonly #onPacket = (packet: Packet): void => this.#dispatch(packet)
+  readonly #plain = (bytes: Buffer): void => this.#decoder.push(bytes, this.#onPacket)
+  #layer: SaslLayer | undefined
   #serial = 0
   #failure: LibvirtError | undefined
   #receivedAt = 0
@@ -83,6 +102,9 @@ export class RpcClient {
     this.#transport = options.transport
     this.#transport.start({
       data: (chunk) => this.#receive(chunk),
+      drain: () => {
+        for (const stream of this.#streams.values()) stream.drained()
+      },
       closed: (error) => this.fail(closedError(error)),
     })
   }
@@ -93,51 +115,94 @@ export class RpcClient {
   }
 
   /**
-   * Calls a procedure. `onResult` sees the result before any later packet is looked at.
+   * Calls a procedure.
    *
-   * @throws {LibvirtError} `ERR_LIBVIRT_REMOTE` or `ERR_LIBVIRT_NO_SUPPORT` when the daemon refuses, `ERR_LIBVIRT_CLOSED`
-   *   (or what else ended the connection) when there is no connection any more, `ERR_LIBVIRT_BUSY` when 10,000 calls wait.
+   * @throws {LibvirtError} `ERR_LIBVIRT_REMOTE` or `ERR_LIBVIRT_NO_SUPPORT` when the daemon refuses, `ERR_LIBVIRT_TIMEOUT`
+   *   after the deadline, `ERR_LIBVIRT_CLOSED` (or what else ended the connection) when there is no connection any more,
+   *   `ERR_LIBVIRT_BUSY` when 10,000 calls wait. Where there was no answer, `mayHaveExecuted` says what that means.
    */
   call<Args, Result>(
     procedure: Procedure<Args, Result>,
     args: Args,
-    options: { onResult?: (result: Result) => void; signal?: AbortSignal | undefined } = {},
+    options: RpcCallOptions<Result> = {},
   ): Promise<Result> {
-    if (this.#failure) return Promise.reject(this.#failure)
-    if (options.signal?.aborted) return Promise.reject(options.signal.reason)
+    const { signal, timeoutMs = 0, onResult } = options
+    if (this.#failure) return Promise.reject(unanswered(this.#failure, procedure.name, false))
+    if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#waiting.length >= CALLS_WAITING_MAX)
       return Promise.reject(
-        new LibvirtError('ERR_LIBVIRT_BUSY', `${CALLS_WAITING_MAX} calls wait for the daemon`),
+        new LibvirtError('ERR_LIBVIRT_BUSY', `${CALLS_WAITING_MAX} calls wait for the daemon`, {
+          mayHaveExecuted: false,
+        }),
       )
     const { promise, resolve, reject } = Promise.withResolvers<Result>()
-    const { program, version, number } = procedure
+    let timer: NodeJS.Timeout | undefined
+    const settled = (): void => {
+      signal?.removeEventListener('abort', abort)
+      clearTimeout(timer)
+    }
     const call: Call = {
       procedure: procedure as Procedure<never, unknown>, // args are encoded below, the result goes to `done`
       packet: (serial) =>
         encodePacket(
-          { program, version, procedure: number, type: VIR_NET_CALL, serial, status: VIR_NET_OK },
+          { ...headerOf(procedure), type: VIR_NET_CALL, serial, status: VIR_NET_OK },
           procedure.args,
           args,
         ),
-      done: (result) => {
-        options.signal?.removeEventListener('abort', abort)
-        options.onResult?.(result as Result) // decoded with procedure.result
+      done: (result, serial) => {
+        settled()
+        onResult?.(result as Result, serial) // decoded with procedure.result
         resolve(result as Result)
       },
       fail: (error) => {
-        options.signal?.removeEventListener('abort', abort)
+        settled()
         reject(error)
       },
       abandoned: false,
+      sent: false,
     }
-    const abort = (): void => {
-      call.abandoned = true
-      reject(options.signal?.reason)
-    }
-    options.signal?.addEventListener('abort', abort, { once: true })
+    const abort = (): void => this.#abandon(call, signal?.reason)
+    signal?.addEventListener('abort', abort, { once: true })
+    if (timeoutMs > 0)
+      timer = setTimeout(() => {
+        const text = `${procedure.name}: no answer within ${timeoutMs} ms`
+        this.#abandon(call, new LibvirtError('ERR_LIBVIRT_TIMEOUT', text, { mayHaveExecuted: call.sent }))
+      }, timeoutMs)
     this.#waiting.push(call)
     this.#sendWaiting()
     return promise
+  }
+
+  /**
+   * Calls a procedure that has a stream and returns that stream, which goes on until both sides have finished it.
+   * While nobody reads it, nothing of this connection is read.
+   */
+  async openStream<Args, Result>(
+    procedure: Procedure<Args, Result>,
+    args: Args,
+    options: CallOptions = {},
+  ): Promise<LibvirtStream> {
+    let stream: LibvirtStream | undefined
+    await this.call(procedure, args, {
+      ...options,
+      onResult: (_, serial) => {
+        const header = { ...headerOf(procedure), type: VIR_NET_STREAM, serial }
+        stream = new LibvirtStream(procedure, {
+          send: (status, bytes) => this.#write(encodeRawPacket({ ...header, status }, bytes)),
+          pause: () => this.#transport.pause(),
+          resume: () => this.#transport.resume(),
+          ended: () => this.#streams.delete(serial),
+        })
+        this.#streams.set(serial, stream)
+      },
+    })
+    if (!stream) throw new LibvirtError('ERR_LIBVIRT_CLOSED', `${procedure.name}: no stream`)
+    return stream
+  }
+
+  /** Puts a SASL security layer around all bytes from the next one on, both ways. */
+  secure(layer: SaslLayer): void {
+    this.#layer = layer
   }
 
   /** Starts our own keepalive; only once both sides have said that they know it. */
@@ -154,10 +219,34 @@ export class RpcClient {
     this.#failure = error
     clearInterval(this.#timer)
     this.#transport.destroy()
-    for (const call of [...this.#inFlight.values(), ...this.#waiting]) call.fail(error)
+    const calls = [...this.#inFlight.values(), ...this.#waiting]
     this.#inFlight.clear()
     this.#waiting.length = 0
+    for (const call of calls)
+      if (!call.abandoned) call.fail(unanswered(error, call.procedure.name, call.sent))
+    for (const stream of this.#streams.values()) stream.lost(error)
+    this.#streams.clear()
     this.#options.onClosed(error)
+  }
+
+  /**
+   * Gives a call up. Its place in the window stays taken until the daemon answers, since the daemon counts it, too;
+   * when all places are taken by such calls and others wait, this connection is of no use any more.
+   */
+  #abandon(call: Call, reason: unknown): void {
+    call.abandoned = true
+    call.fail(reason)
+    const index = this.#waiting.indexOf(call)
+    if (index >= 0) this.#waiting.splice(index, 1)
+    const isStuck =
+      this.#inFlight.size >= CALLS_IN_FLIGHT && [...this.#inFlight.values()].every((each) => each.abandoned)
+    if (isStuck && codeOf(reason) === 'ERR_LIBVIRT_TIMEOUT')
+      this.fail(
+        new LibvirtError(
+          'ERR_LIBVIRT_TIMEOUT',
+          `the daemon answers none of ${CALLS_IN_FLIGHT} calls that wait for it`,
+        ),
+      )
   }
 
   #sendWaiting(): void {
@@ -175,17 +264,20 @@ export class RpcClient {
       }
       this.#serial = (this.#serial + 1) >>> 0
       this.#inFlight.set(serial, call)
+      call.sent = true
       this.stats.calls++
       this.#write(packet)
     }
   }
 
-  #write(packet: Buffer): void {
-    const unsent = this.#transport.write(packet)
+  #write(packet: Buffer): number {
+    if (this.#failure) return 0
+    const unsent = this.#transport.write(this.#layer ? this.#layer.wrap(packet) : packet)
     if (unsent > UNSENT_BYTES_MAX)
       this.fail(
         new LibvirtError('ERR_LIBVIRT_CLOSED', `the daemon does not read: ${unsent} bytes wait to be sent`),
       )
+    return unsent
   }
 
   #receive(chunk: Buffer): void {
@@ -194,7 +286,8 @@ export class RpcClient {
     this.#receivedAt = performance.now()
     this.#pingsInVain = 0
     try {
-      this.#decoder.push(chunk, (packet) => this.#dispatch(packet))
+      if (this.#layer) this.#layer.unwrap(chunk, this.#plain)
+      else this.#plain(chunk)
     } catch (error) {
       this.stats.protocolErrors++
       this.fail(
@@ -208,7 +301,8 @@ export class RpcClient {
   #dispatch(packet: Packet): void {
     if (this.#failure) return
     this.stats.packetsReceived++
-    if (packet.type === VIR_NET_REPLY) this.#reply(packet)
+    if (packet.type === VIR_NET_REPLY || packet.type === VIR_NET_REPLY_WITH_FDS) this.#reply(packet)
+    else if (packet.type === VIR_NET_STREAM) this.#stream(packet)
     else if (packet.type !== VIR_NET_MESSAGE)
       throw protocolError(packet, 'a packet of a type that nobody asked for')
     else if (packet.program === KEEPALIVE_PROGRAM) this.#keepalive(packet)
@@ -230,15 +324,35 @@ export class RpcClient {
       throw protocolError(packet, `a reply to another call than ${procedure.name}`)
     if (packet.status !== VIR_NET_OK && packet.status !== VIR_NET_ERROR)
       throw protocolError(packet, 'a reply with the status of a stream')
+    if (packet.type === VIR_NET_REPLY_WITH_FDS) {
+      this.#answered(call, packet.serial, () => {
+        const text = `${procedure.name}: the answer is a file descriptor, which Node cannot take`
+        call.fail(new LibvirtError('ERR_LIBVIRT_NO_SUPPORT', text, { mayHaveExecuted: true }))
+      })
+      return
+    }
     const refused = packet.status === VIR_NET_ERROR
     const result = decodeBody<unknown>(packet, refused ? VirNetMessageError : procedure.result)
-    this.#inFlight.delete(packet.serial)
-    if (!call.abandoned) {
+    this.#answered(call, packet.serial, () => {
       if (refused)
         call.fail(remoteError(procedure.name, result as VirNetMessageError)) // decoded as such above
-      else call.done(result)
-    }
+      else call.done(result, packet.serial)
+    })
+  }
+
+  #answered(call: Call, serial: number, tell: () => void): void {
+    this.#inFlight.delete(serial)
+    if (!call.abandoned) tell()
     this.#sendWaiting()
+  }
+
+  #stream(packet: Packet): void {
+    const stream = this.#streams.get(packet.serial)
+    if (!stream?.isOf(packet)) throw protocolError(packet, 'data of a stream that nobody opened')
+    if (packet.status === VIR_NET_ERROR)
+      stream.refused(remoteError(stream.name, decodeBody(packet, VirNetMessageError)))
+    else if (packet.status === VIR_NET_CONTINUE) stream.received(packet.bytes.subarray(PACKET_BODY_OFFSET))
+    else stream.finished()
   }
 
   #keepalive(packet: Packet): void {
@@ -269,34 +383,11 @@ export class RpcClient {
   }
 }
 
-/**
- * Decodes the whole body of a packet.
- *
- * @throws {LibvirtError} `ERR_LIBVIRT_BODY` when it is not a value of `type`.
- */
-export function decodeBody<T>(packet: Packet, type: XdrType<T>): T {
-  try {
-    const reader = new XdrReader(packet.bytes, PACKET_BODY_OFFSET)
-    const value = type.decode(reader)
-    reader.end()
-    return value
-  } catch (error) {
-    const text = `procedure ${packet.procedure}: ${messageOf(error)}`
-    throw new LibvirtError('ERR_LIBVIRT_BODY', text, { cause: error })
-  }
-}
-
-export function protocolError(packet: Packet, what: string): LibvirtError {
-  const program = `0x${packet.program.toString(16)}`
-  return new LibvirtError(
-    'ERR_LIBVIRT_PROTOCOL',
-    `${what} (program ${program} version ${packet.version} procedure ${packet.procedure} serial ${packet.serial})`,
-  )
-}
-
-function closedError(error: Error | undefined): LibvirtError {
-  if (!error) return new LibvirtError('ERR_LIBVIRT_CLOSED', 'the daemon closed the connection')
-  return new LibvirtError('ERR_LIBVIRT_CLOSED', `connection lost: ${codeOf(error) ?? error.message}`, {
-    cause: error,
-  })
+/** The header words that say which procedure is meant. */
+function headerOf({ program, version, number }: { program: number; version: number; number: number }): {
+  program: number
+  version: number
+  procedure: number
+} {
+  return { program, version, procedure: number }
 }

@@ -67,6 +67,7 @@ async function withDaemon(answer: Answer, use: (connection: Connection) => Promi
     const connection = await connect({
       uri: `test+unix:///default?socket=${path}`,
       keepalive: { intervalMs: 40, count: 2 },
+      reconnect: false,
     })
     await use(connection)
     await connection.close()
@@ -195,7 +196,7 @@ test('aborting a call gives up waiting; its late reply is no error', async () =>
     },
     async (connection) => {
       await assert.rejects(
-        connection.call(remote.REMOTE_PROC_CONNECT_GET_HOSTNAME, undefined, abort.signal),
+        connection.call(remote.REMOTE_PROC_CONNECT_GET_HOSTNAME, undefined, { signal: abort.signal }),
         /given up/,
       )
       assert.deepEqual(await hostname(connection), { hostname: 'second' })
@@ -255,7 +256,7 @@ test('a missing polkit agent is told with the way out', async () => {
     "authentication unavailable: no polkit agent available to authenticate action 'org.libvirt.unix.monitor'"
   await withDaemon(refusal(enums.virErrorNumber.VIR_ERR_AUTH_UNAVAILABLE, text), async (connection) => {
     await assert.rejects(hostname(connection), {
-      code: 'ERR_LIBVIRT_AUTH',
+      code: 'ERR_LIBVIRT_AUTH_DENIED',
       remoteCode: 94,
       message: /no polkit agent.*polkit rule.*group/,
     })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
-import { connect, EVENT_KINDS, enums, type LibvirtEvent, remote } from '../../src/libvirt/index.ts'
+import { type ConnectionEvent, connect, enums, type LibvirtEvent, remote } from '../../src/libvirt/index.ts'
 import { LIBVIRTD, startLibvirtd, type TestDaemon, VIRSH } from '../support/libvirtd.ts'
 import { needs } from '../support/peers.ts'
 
@@ -53,13 +53,14 @@ test('an error of the daemon carries its code, domain, level and message', live,
 
 test('events of real virsh arrive, and kinds that the driver lacks are named', live, async () => {
   await using connection = await connect({ uri: daemon.uri, readOnly: true })
-  await using events = await connection.events()
+  await using events = connection.events()
+  await events.ready
   const skipped = events.skipped.map(({ kind }) => `${kind.object}/${kind.kind}`)
   assert.ok(skipped.includes('secret/lifecycle') && skipped.includes('secret/value_changed'), String(skipped))
   assert.ok(!skipped.includes('domain/lifecycle'))
   await virsh('suspend', 'test')
   await virsh('resume', 'test')
-  const seen: LibvirtEvent[] = []
+  const seen: (LibvirtEvent | ConnectionEvent)[] = []
   for await (const event of events) {
     seen.push(event)
     if (seen.length === 2) break
@@ -91,8 +92,8 @@ test('many calls at once come back each with its own result', live, async () => 
 
 test('two subscriptions of one connection each get every event, and closing ends both', live, async () => {
   const connection = await connect({ uri: daemon.uri })
-  const kinds = EVENT_KINDS.filter((kind) => kind.object === 'domain' && kind.kind === 'lifecycle')
-  const streams = [await connection.events({ kinds }), await connection.events({ kinds })]
+  const streams = [connection.events({ domain: ['lifecycle'] }), connection.events({ domain: ['lifecycle'] })]
+  await Promise.all(streams.map(({ ready }) => ready))
   await virsh('suspend', 'test')
   await virsh('resume', 'test')
   const counts = streams.map(async (stream) => {
@@ -106,10 +107,11 @@ test('two subscriptions of one connection each get every event, and closing ends
   assert.equal(await connection.ended, undefined)
 })
 
-test('a daemon that is killed ends the iterator with a typed error', live, async () => {
+test('without reconnecting, a daemon that is killed ends the iterator with a typed error', live, async () => {
   await using other = await startLibvirtd()
-  const connection = await connect({ uri: other.uri })
-  const events = await connection.events()
+  const connection = await connect({ uri: other.uri, reconnect: false })
+  const events = connection.events()
+  await events.ready
   const next = events.next()
   other.process.kill('SIGKILL')
   await assert.rejects(next, { code: 'ERR_LIBVIRT_CLOSED' })

@@ -49,7 +49,7 @@ test('a user whom polkit does not let in is told of the rule and the group', roo
       connect({ uri: `test+unix:///default?socket=${daemon.readOnlySocketPath}`, readOnly: true }),
     ),
     (error: Error & { code?: string; remoteCode?: number }) => {
-      assert.equal(error.code, 'ERR_LIBVIRT_AUTH', error.message)
+      assert.equal(error.code, 'ERR_LIBVIRT_AUTH_DENIED', error.message)
       assert.match(error.message, /polkit rule.*org\.libvirt\.unix\.monitor.*group/)
       return true
     },

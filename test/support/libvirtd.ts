@@ -3,12 +3,15 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { watch } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { tempDir } from './peers.ts'
 
 export const LIBVIRTD = '/usr/sbin/libvirtd'
 export const VIRSH = '/usr/bin/virsh'
+export const SASLPASSWD2 = '/usr/sbin/saslpasswd2'
 
 /** A libvirtd of its own: its configuration, run, state and cache folders are empty file systems that only it sees. */
 export interface TestDaemon extends AsyncDisposable {
@@ -18,6 +21,8 @@ export interface TestDaemon extends AsyncDisposable {
   readonly readOnlySocketPath: string
   readonly process: ChildProcess
   readonly dir: string
+  /** Ports of `tcp` and `tls`, where these were asked for. */
+  readonly port: number
   /** Ends it by a signal and starts it anew on the same sockets. */
   restart(signal: NodeJS.Signals): Promise<TestDaemon>
 }
@@ -34,28 +39,84 @@ namespaces = []
 stdio_handler = "file"
 `
 
-/** Starts a real libvirtd on sockets in a temporary folder; `settings` go into libvirtd.conf. */
-export async function startLibvirtd(settings: Readonly<Record<string, string>> = {}): Promise<TestDaemon> {
-  const dir = tempDir()
-  mkdirSync(join(dir.path, 'run'))
-  const all = { unix_sock_dir: `${dir.path}/run`, auth_unix_ro: 'none', auth_unix_rw: 'none', ...settings }
-  const lines = Object.entries(all).map(([key, value]) => `${key} = "${value}"\n`)
-  writeFileSync(join(dir.path, 'libvirtd.conf'), lines.join(''))
-  writeFileSync(join(dir.path, 'qemu.conf'), QEMU_CONF)
-  return await run(dir)
+/** How a daemon can be reached besides its UNIX sockets. */
+export interface LibvirtdOptions {
+  /** Listens on loopback, too. */
+  readonly listen?: 'tcp' | 'tls'
+  /** Mechanisms of SASL and who may log in, for the sockets that settings give to it (`auth_tcp`, `auth_unix_rw` …). */
+  readonly sasl?: { readonly mechanisms: string; readonly users: Readonly<Record<string, string>> }
 }
 
-async function run(dir: { path: string } & Disposable): Promise<TestDaemon> {
+/** Starts a real libvirtd on sockets in a temporary folder; `settings` go into libvirtd.conf. */
+export async function startLibvirtd(
+  settings: Readonly<Record<string, string | number>> = {},
+  { listen, sasl }: LibvirtdOptions = {},
+): Promise<TestDaemon> {
+  const dir = tempDir()
+  mkdirSync(join(dir.path, 'run'))
+  mkdirSync(join(dir.path, 'sasl2'))
+  const port = listen ? await freePort() : 0
+  const all = {
+    unix_sock_dir: `${dir.path}/run`,
+    auth_unix_ro: 'none',
+    auth_unix_rw: 'none',
+    listen_tcp: listen === 'tcp' ? 1 : 0,
+    listen_tls: listen === 'tls' ? 1 : 0,
+    ...(listen && { listen_addr: '127.0.0.1', [`${listen}_port`]: String(port) }),
+    ...settings,
+  }
+  const lines = Object.entries(all).map(
+    ([key, value]) => `${key} = ${typeof value === 'number' ? value : `"${value}"`}\n`,
+  )
+  writeFileSync(join(dir.path, 'libvirtd.conf'), lines.join(''))
+  writeFileSync(join(dir.path, 'qemu.conf'), QEMU_CONF)
+  if (sasl) await writeSasl(dir.path, sasl)
+  return await run(dir, { port, args: listen ? ['--listen'] : [] })
+}
+
+/** What Cyrus SASL reads for the application `libvirt`, and its database of users. */
+async function writeSasl(dir: string, sasl: NonNullable<LibvirtdOptions['sasl']>): Promise<void> {
+  const database = join(dir, 'users.db')
+  writeFileSync(
+    join(dir, 'sasl2/libvirt.conf'),
+    `mech_list: ${sasl.mechanisms}\nauxprop_plugin: sasldb\nsasldb_path: ${database}\n`,
+  )
+  for (const [name, password] of Object.entries(sasl.users)) {
+    const child = spawn(SASLPASSWD2, ['-p', '-a', 'libvirt', '-f', database, name], {
+      stdio: ['pipe', 'ignore', 'inherit'],
+    })
+    child.stdin.end(password)
+    const [code] = await once(child, 'exit')
+    if (code !== 0) throw new Error(`${SASLPASSWD2} ended with ${code}`)
+  }
+}
+
+/** A port of loopback that nobody has at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+async function run(
+  dir: { path: string } & Disposable,
+  how: { port: number; args: readonly string[] },
+): Promise<TestDaemon> {
   const script =
     'set -e; for d in /etc/libvirt /run/libvirt /var/lib/libvirt /var/cache/libvirt; do ' +
     'mkdir -p $d; mount -t tmpfs tmpfs $d; done; cp "$1/qemu.conf" /etc/libvirt/; ' +
-    'exec "$0" -f "$1/libvirtd.conf" -p "$1/pid"'
+    'mkdir -p /etc/sasl2; mount --bind "$1/sasl2" /etc/sasl2; ' +
+    'd=$1; shift; exec "$0" -f "$d/libvirtd.conf" -p "$d/pid" "$@"'
   const sockets = join(dir.path, 'run')
   const socketPath = join(sockets, 'libvirt-sock')
   const readOnlySocketPath = join(sockets, 'libvirt-sock-ro')
   // What a killed daemon has left behind would look like one that is up.
   for (const path of [socketPath, readOnlySocketPath]) rmSync(path, { force: true })
-  const child = spawn('unshare', ['-m', 'sh', '-c', script, LIBVIRTD, dir.path], {
+  const child = spawn('unshare', ['-m', 'sh', '-c', script, LIBVIRTD, dir.path, ...how.args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let log = ''
@@ -63,20 +124,40 @@ async function run(dir: { path: string } & Disposable): Promise<TestDaemon> {
     log = `${log}${chunk}`.slice(-4000)
   })
   await appears([socketPath, readOnlySocketPath], sockets, child, () => log)
+  if (how.port > 0) await untilListens(how.port, child, () => log)
   return {
     uri: `test+unix:///default?socket=${socketPath}`,
     socketPath,
     readOnlySocketPath,
     process: child,
     dir: dir.path,
+    port: how.port,
     async restart(signal) {
       await stop(child, signal)
-      return await run(dir)
+      return await run(dir, how)
     },
     async [Symbol.asyncDispose]() {
       await stop(child)
       dir[Symbol.dispose]()
     },
+  }
+}
+
+/** Waits until somebody listens on a port of loopback. */
+export async function untilListens(port: number, child: ChildProcess, log: () => string): Promise<void> {
+  const deadline = performance.now() + START_MS
+  for (;;) {
+    const socket = connect(port, '127.0.0.1')
+    try {
+      await once(socket, 'connect')
+      return
+    } catch {
+      // Nobody listens yet.
+      if (child.exitCode !== null || performance.now() > deadline) throw new Error(`not up: ${log()}`)
+      await delay(10)
+    } finally {
+      socket.destroy()
+    }
   }
 }
 

@@ -7,6 +7,9 @@ const ROOT = join(import.meta.dirname, '../..')
 /** The Salt releases that scripts/peers installs, by the framing of their local bus. */
 export const SALT_RELEASES = { classic: '3006.24', prefixed: '3006.30', split: '3008.3' } as const
 
+/** The emulator of guests that run without KVM. */
+export const QEMU = '/usr/bin/qemu-system-x86_64'
+
 /** The Python of the venv with this Salt release. */
 export function saltPython(version: string): string {
   return join(ROOT, '.peers', `salt-${version}`, 'bin/python')

@@ -1,86 +1,80 @@
-import { createConnection, type Socket } from 'node:net'
+import { spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, messageOf } from '../../core/errors.ts'
 import { LibvirtError } from '../errors.ts'
-import type { Transport, TransportHandlers } from './transport.ts'
+import { opened, SocketTransport } from './socket.ts'
+import type { Transport } from './transport.ts'
 
 /** `sun_path` of sockaddr_un holds 108 bytes with its NUL (unix(7)); Node cuts longer paths without a word. */
 const SOCKET_PATH_BYTES_MAX = 107
 
-/** Bytes read at a time; one buffer a connection, used again for each read. */
-const READ_BYTES = 64 * 1024
-
-class SocketTransport implements Transport {
-  readonly socket: Socket
-  #handlers: TransportHandlers | undefined
-
-  constructor(path: string) {
-    this.socket = createConnection({
-      path,
-      onread: {
-        buffer: Buffer.allocUnsafeSlow(READ_BYTES),
-        callback: (length, buffer) => {
-          // The buffer is the one given above.
-          this.#handlers?.data((buffer as Buffer).subarray(0, length))
-          return true
-        },
-      },
-    })
-  }
-
-  start(handlers: TransportHandlers): void {
-    let failure: Error | undefined
-    this.#handlers = handlers
-    this.socket.on('error', (error) => {
-      failure = error
-    })
-    this.socket.on('close', () => handlers.closed(failure))
-    this.socket.resume()
-  }
-
-  write(bytes: Buffer): number {
-    this.socket.write(bytes)
-    return this.socket.writableLength
-  }
-
-  destroy(): void {
-    this.socket.destroy()
-  }
-}
+/** How long a daemon that was started on demand may take to listen, and how often that is tried (virNetSocketNewConnectUNIX). */
+const DAEMON_START = { totalMs: 5000, everyMs: 10 }
 
 /**
- * Connects to the UNIX socket of a daemon.
+ * Connects to the UNIX socket of a daemon; starts `daemon`, where one is named, when nobody listens.
  *
  * @throws {LibvirtError} `ERR_LIBVIRT_CONNECT` when nobody listens there or we may not; the message says what to do.
  */
-export async function connectUnix(path: string, signal?: AbortSignal): Promise<Transport> {
-  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX)
+export async function connectUnix(
+  { socketPath, daemon }: { readonly socketPath: string; readonly daemon?: string | undefined },
+  signal?: AbortSignal,
+): Promise<Transport> {
+  if (Buffer.byteLength(socketPath) > SOCKET_PATH_BYTES_MAX)
     throw new LibvirtError(
       'ERR_LIBVIRT_CONNECT',
-      `socket path of over ${SOCKET_PATH_BYTES_MAX} bytes: ${path}`,
+      `socket path of over ${SOCKET_PATH_BYTES_MAX} bytes: ${socketPath}`,
     )
   signal?.throwIfAborted()
-  const transport = new SocketTransport(path)
-  const { socket } = transport
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const abort = (): void => {
-    socket.destroy()
-    reject(signal?.reason)
-  }
-  signal?.addEventListener('abort', abort, { once: true })
-  socket.once('connect', resolve)
-  socket.once('error', reject)
   try {
-    await promise
+    return await tryUnix(socketPath, signal)
   } catch (error) {
-    socket.destroy()
     if (signal?.aborted) throw error
-    throw connectError(path, error)
-  } finally {
-    signal?.removeEventListener('abort', abort)
-    socket.removeListener('error', reject)
+    if (!daemon || !isNobody(error)) throw connectError(socketPath, error)
   }
-  socket.pause()
+  await startDaemon(daemon, socketPath)
+  return await waitUnix(socketPath, signal)
+}
+
+/** Tries until a daemon that was just started listens. */
+async function waitUnix(socketPath: string, signal: AbortSignal | undefined): Promise<Transport> {
+  const deadline = performance.now() + DAEMON_START.totalMs
+  for (;;) {
+    await delay(DAEMON_START.everyMs, undefined, { signal })
+    try {
+      return await tryUnix(socketPath, signal)
+    } catch (error) {
+      if (signal?.aborted) throw error
+      if (!isNobody(error) || performance.now() > deadline) throw connectError(socketPath, error)
+    }
+  }
+}
+
+async function tryUnix(path: string, signal: AbortSignal | undefined): Promise<Transport> {
+  const transport = new SocketTransport({ path })
+  await opened(transport.socket, 'connect', signal)
   return transport
+}
+
+function isNobody(error: unknown): boolean {
+  return codeOf(error) === 'ENOENT' || codeOf(error) === 'ECONNREFUSED'
+}
+
+/** A user's own daemon lives on after us and ends by itself, 120 s after its last client (virNetSocketForkDaemon). */
+async function startDaemon(program: string, socketPath: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  try {
+    mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 })
+    const child = spawn(program, ['--timeout=120'], { detached: true, stdio: 'ignore', cwd: '/' })
+    child.once('spawn', resolve).once('error', reject)
+    await promise
+    child.unref()
+  } catch (error) {
+    const text = `nobody listens on ${socketPath}, and ${program} cannot be started: ${messageOf(error)}`
+    throw new LibvirtError('ERR_LIBVIRT_CONNECT', text, { cause: error })
+  }
 }
 
 function connectError(path: string, error: unknown): LibvirtError {
