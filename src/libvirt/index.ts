@@ -13,6 +13,7 @@ export { LibvirtError, type LibvirtErrorCode } from './errors.ts'
 export type { EventFilter, EventKindName, EventObject, FilteredEvent } from './event-filter.ts'
 export type { ConnectionEvent, EventStream, SkippedKind } from './event-hub.ts'
 export type { Keepalive } from './link.ts'
+export { nameOf } from './name-of.ts'
 export {
   encodePacket,
   PACKET_BODY_OFFSET,
