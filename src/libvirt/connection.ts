@@ -2,12 +2,13 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff } from '../core/backoff.ts'
 import type { CredentialsSource } from './authenticate.ts'
-import type { Caller, CallOptions } from './caller.ts'
+import type { CallOptions } from './caller.ts'
 import type { ClientEnvironment } from './client-config.ts'
 import { LibvirtError } from './errors.ts'
 import { type EventFilter, type FilteredEvent, kindsOf } from './event-filter.ts'
 import { EventHub, type EventStream } from './event-hub.ts'
 import { type Keepalive, type Link, openLink } from './link.ts'
+import { ConnectCalls } from './objects/index.ts'
 import type { LibvirtEvent } from './protocol/events.gen.ts'
 import type { Procedure } from './protocol/procedure.ts'
 import { QemuProgram, RemoteProgram } from './protocol/programs.gen.ts'
@@ -95,7 +96,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Connection>
 }
 
 /** A connection to a daemon, over as many sockets as its life takes. */
-export class Connection implements Caller, AsyncDisposable {
+export class Connection extends ConnectCalls implements AsyncDisposable {
   readonly #target: Target
   readonly #environment: ClientEnvironment
   readonly #options: ConnectOptions
@@ -119,6 +120,7 @@ export class Connection implements Caller, AsyncDisposable {
 
   /** @internal */
   constructor(target: Target, environment: ClientEnvironment, options: ConnectOptions) {
+    super()
     this.#target = target
     this.#environment = environment
     this.#options = options
@@ -169,7 +171,7 @@ export class Connection implements Caller, AsyncDisposable {
    * @throws {LibvirtError} `ERR_LIBVIRT_REMOTE` and `ERR_LIBVIRT_NO_SUPPORT` as the daemon refuses; `ERR_LIBVIRT_TIMEOUT`,
    *   `ERR_LIBVIRT_DISCONNECTED`, `ERR_LIBVIRT_CLOSED` and what else ends a connection, with `mayHaveExecuted`.
    */
-  call<Args, Result>(
+  override call<Args, Result>(
     procedure: Procedure<Args, Result>,
     args: Args,
     options: CallOptions = {},
@@ -187,7 +189,7 @@ export class Connection implements Caller, AsyncDisposable {
    *
    * @throws {LibvirtError} as `connect` and `call`.
    */
-  async openStream<Args, Result>(
+  override async openStream<Args, Result>(
     procedure: Procedure<Args, Result>,
     args: Args,
     options: CallOptions = {},

@@ -15,6 +15,26 @@ export type { ConnectionEvent, EventStream, SkippedKind } from './event-hub.ts'
 export type { Keepalive } from './link.ts'
 export { nameOf } from './name-of.ts'
 export {
+  type Description,
+  type DescriptionValue,
+  Domain,
+  type DomainInfo,
+  DomainSnapshot,
+  type DomainStats,
+  type FlagOptions,
+  Network,
+  NodeDevice,
+  type NodeInfo,
+  parseDescription,
+  Secret,
+  type SettableParams,
+  StoragePool,
+  StorageVolume,
+  type TypedParams,
+  type TypedValue,
+  type VolumeRange,
+} from './objects/index.ts'
+export {
   encodePacket,
   PACKET_BODY_OFFSET,
   PACKET_BYTES_MAX,

@@ -10,6 +10,10 @@ export const SALT_RELEASES = { classic: '3006.24', prefixed: '3006.30', split: '
 /** The emulator of guests that run without KVM. */
 export const QEMU = '/usr/bin/qemu-system-x86_64'
 
+/** The system's Python, and the file of its libvirt binding. */
+export const PYTHON = '/usr/bin/python3'
+export const PYTHON_LIBVIRT = '/usr/lib/python3/dist-packages/libvirt.py'
+
 /** The Python of the venv with this Salt release. */
 export function saltPython(version: string): string {
   return join(ROOT, '.peers', `salt-${version}`, 'bin/python')
