@@ -107,6 +107,11 @@ function streamOf(notes: readonly string[]): string {
   return ''
 }
 
+/** libvirt marks what it answers at once, whatever else goes on (remote_protocol.x: "@priority: high"). */
+function priorityOf(notes: readonly string[]): string {
+  return notes.some((note) => /^priority:\s*high/.test(note)) ? ", priority: 'high'" : ''
+}
+
 /** The constants of the procedures and messages of one program. */
 function procedures(prefix: string, own: Protocol): string {
   const upper = prefix.toUpperCase()
@@ -126,7 +131,7 @@ function procedures(prefix: string, own: Protocol): string {
     const args = struct('args')
     const ret = struct('ret')
     const types = `<${args ?? 'undefined'}, ${ret ?? 'undefined'}>`
-    text += `export const ${name}: Procedure${types} = { ${head}, args: ${args ?? 'VOID'}, result: ${ret ?? 'VOID'}${streamOf(notes)} }\n`
+    text += `export const ${name}: Procedure${types} = { ${head}, args: ${args ?? 'VOID'}, result: ${ret ?? 'VOID'}${streamOf(notes)}${priorityOf(notes)} }\n`
   }
   return text
 }

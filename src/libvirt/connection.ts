@@ -166,7 +166,7 @@ export class Connection extends ConnectCalls implements AsyncDisposable {
 
   /**
    * Calls any procedure of the protocol; `remote` holds them by the names of remote_protocol.x.
-   * At most 5 calls are with the daemon at a time, others wait. `signal` and deadline give up waiting, not the call itself.
+   * At most 4 calls are with the daemon at a time (16 when it answers all of them at once), others wait. `signal` and deadline give up waiting, not the call itself.
    *
    * @throws {LibvirtError} `ERR_LIBVIRT_REMOTE` and `ERR_LIBVIRT_NO_SUPPORT` as the daemon refuses; `ERR_LIBVIRT_TIMEOUT`,
    *   `ERR_LIBVIRT_DISCONNECTED`, `ERR_LIBVIRT_CLOSED` and what else ends a connection, with `mayHaveExecuted`.

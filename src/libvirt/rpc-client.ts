@@ -3,13 +3,13 @@ import type { SaslLayer } from '../sasl/index.ts'
 import type { CallOptions } from './caller.ts'
 import { LibvirtError } from './errors.ts'
 import { encodePacket, encodeRawPacket, PACKET_BODY_OFFSET, type Packet, PacketDecoder } from './packets.ts'
+import { DeadlineTimer, PendingCall } from './pending-call.ts'
 import { type Procedure, VOID } from './protocol/procedure.ts'
 import {
   KEEPALIVE_PROC_PING,
   KEEPALIVE_PROC_PONG,
   KEEPALIVE_PROGRAM,
   KEEPALIVE_PROTOCOL_VERSION,
-  VIR_NET_CALL,
   VIR_NET_CONTINUE,
   VIR_NET_ERROR,
   VIR_NET_MESSAGE,
@@ -24,23 +24,20 @@ import { closedError, decodeBody, protocolError, unanswered } from './rpc-errors
 import { LibvirtStream } from './stream.ts'
 import type { Transport } from './transports/transport.ts'
 
-/** Calls that the daemon works on at a time: its `max_client_requests` (libvirtd.conf); more would stop its reader. */
-const CALLS_IN_FLIGHT = 5
-/** Calls that may wait for their turn. */
-const CALLS_WAITING_MAX = 10_000
+/**
+ * Calls that the daemon works on at a time, one less than its `max_client_requests` (libvirtd.conf): it counts the place
+ * for the next one, too (virnetserverclient.c), and without such a place it does not read our keepalive either.
+ */
+const CALLS_IN_FLIGHT = 4
+/** The same when all of them are answered at once (`priority: 'high'`), so that its reader stops for a moment only. */
+const QUICK_CALLS_IN_FLIGHT = 16
+/** Calls that may wait for their turn: one for each guest of the longest list, twice. */
+const CALLS_WAITING_MAX = 32_768
 /** Unread bytes towards a daemon that has stopped reading. */
 const UNSENT_BYTES_MAX = 64 * 1024 * 1024
 
-interface Call {
-  readonly procedure: Procedure<never, unknown>
-  readonly packet: (serial: number) => Buffer
-  readonly done: (result: unknown, serial: number) => void
-  readonly fail: (error: unknown) => void
-  /** The caller no longer wants the reply, which still has to be awaited. */
-  abandoned: boolean
-  /** Whether the daemon may have seen it. */
-  sent: boolean
-}
+/** A call of any procedure: args and result go together inside it. */
+type Call = PendingCall<never, unknown>
 
 /** Options of one call on one connection. */
 export interface RpcCallOptions<Result> extends CallOptions {
@@ -85,11 +82,16 @@ export class RpcClient {
   readonly #options: RpcClientOptions
   readonly #decoder = new PacketDecoder()
   readonly #inFlight = new Map<number, Call>()
+  /** Those in flight that may take their time. */
+  #slowInFlight = 0
   readonly #waiting: Call[] = []
   /** By the serial of the call that opened them. */
   readonly #streams = new Map<number, LibvirtStream>()
   readonly #onPacket = (packet: Packet): void => this.#dispatch(packet)
   readonly #plain = (bytes: Buffer): void => this.#decoder.push(bytes, this.#onPacket)
+  readonly #deadlines = new DeadlineTimer(() => this.#giveUpOverdue())
+  /** Packets to be sent while a chunk is looked at. */
+  #held: Buffer[] | undefined
   #layer: SaslLayer | undefined
   #serial = 0
   #failure: LibvirtError | undefined
@@ -119,14 +121,14 @@ export class RpcClient {
    *
    * @throws {LibvirtError} `ERR_LIBVIRT_REMOTE` or `ERR_LIBVIRT_NO_SUPPORT` when the daemon refuses, `ERR_LIBVIRT_TIMEOUT`
    *   after the deadline, `ERR_LIBVIRT_CLOSED` (or what else ended the connection) when there is no connection any more,
-   *   `ERR_LIBVIRT_BUSY` when 10,000 calls wait. Where there was no answer, `mayHaveExecuted` says what that means.
+   *   `ERR_LIBVIRT_BUSY` when 32,768 calls wait. Where there was no answer, `mayHaveExecuted` says what that means.
    */
   call<Args, Result>(
     procedure: Procedure<Args, Result>,
     args: Args,
     options: RpcCallOptions<Result> = {},
   ): Promise<Result> {
-    const { signal, timeoutMs = 0, onResult } = options
+    const { signal } = options
     if (this.#failure) return Promise.reject(unanswered(this.#failure, procedure.name, false))
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#waiting.length >= CALLS_WAITING_MAX)
@@ -135,42 +137,13 @@ export class RpcClient {
           mayHaveExecuted: false,
         }),
       )
-    const { promise, resolve, reject } = Promise.withResolvers<Result>()
-    let timer: NodeJS.Timeout | undefined
-    const settled = (): void => {
-      signal?.removeEventListener('abort', abort)
-      clearTimeout(timer)
-    }
-    const call: Call = {
-      procedure: procedure as Procedure<never, unknown>, // args are encoded below, the result goes to `done`
-      packet: (serial) =>
-        encodePacket(
-          { ...headerOf(procedure), type: VIR_NET_CALL, serial, status: VIR_NET_OK },
-          procedure.args,
-          args,
-        ),
-      done: (result, serial) => {
-        settled()
-        onResult?.(result as Result, serial) // decoded with procedure.result
-        resolve(result as Result)
-      },
-      fail: (error) => {
-        settled()
-        reject(error)
-      },
-      abandoned: false,
-      sent: false,
-    }
-    const abort = (): void => this.#abandon(call, signal?.reason)
-    signal?.addEventListener('abort', abort, { once: true })
-    if (timeoutMs > 0)
-      timer = setTimeout(() => {
-        const text = `${procedure.name}: no answer within ${timeoutMs} ms`
-        this.#abandon(call, new LibvirtError('ERR_LIBVIRT_TIMEOUT', text, { mayHaveExecuted: call.sent }))
-      }, timeoutMs)
-    this.#waiting.push(call)
+    const pending = new PendingCall(procedure, args, options, (aborted) =>
+      this.#abandon(aborted as unknown as Call, signal?.reason),
+    )
+    this.#waiting.push(pending as unknown as Call) // what it was made with stays inside
+    this.#deadlines.atLatest(pending.deadline)
     this.#sendWaiting()
-    return promise
+    return pending.promise
   }
 
   /**
@@ -218,6 +191,7 @@ export class RpcClient {
     if (this.#failure) return
     this.#failure = error
     clearInterval(this.#timer)
+    this.#deadlines.stop()
     this.#transport.destroy()
     const calls = [...this.#inFlight.values(), ...this.#waiting]
     this.#inFlight.clear()
@@ -234,10 +208,9 @@ export class RpcClient {
    * when all places are taken by such calls and others wait, this connection is of no use any more.
    */
   #abandon(call: Call, reason: unknown): void {
+    if (!call.sent) this.#waiting.splice(this.#waiting.indexOf(call), 1)
     call.abandoned = true
     call.fail(reason)
-    const index = this.#waiting.indexOf(call)
-    if (index >= 0) this.#waiting.splice(index, 1)
     const isStuck =
       this.#inFlight.size >= CALLS_IN_FLIGHT && [...this.#inFlight.values()].every((each) => each.abandoned)
     if (isStuck && codeOf(reason) === 'ERR_LIBVIRT_TIMEOUT')
@@ -249,11 +222,30 @@ export class RpcClient {
       )
   }
 
-  #sendWaiting(): void {
-    while (this.#inFlight.size < CALLS_IN_FLIGHT) {
-      const call = this.#waiting.shift()
-      if (!call) return
+  /** Gives up what is overdue, and sets the timer for what will be next. */
+  #giveUpOverdue(): void {
+    const now = performance.now()
+    for (const call of [...this.#inFlight.values(), ...this.#waiting]) {
       if (call.abandoned) continue
+      if (call.deadline > now) this.#deadlines.atLatest(call.deadline)
+      else {
+        const text = `${call.procedure.name}: no answer in time`
+        this.#abandon(call, new LibvirtError('ERR_LIBVIRT_TIMEOUT', text, { mayHaveExecuted: call.sent }))
+      }
+    }
+  }
+
+  #hasPlace(call: Call): boolean {
+    const { size } = this.#inFlight
+    if (size < CALLS_IN_FLIGHT) return true
+    return size < QUICK_CALLS_IN_FLIGHT && call.procedure.priority === 'high' && this.#slowInFlight === 0
+  }
+
+  #sendWaiting(): void {
+    for (;;) {
+      const next = this.#waiting[0]
+      if (!next || !this.#hasPlace(next)) return
+      const call = this.#waiting.shift() as Call // the one that was just looked at
       const serial = this.#serial
       let packet: Buffer
       try {
@@ -264,6 +256,7 @@ export class RpcClient {
       }
       this.#serial = (this.#serial + 1) >>> 0
       this.#inFlight.set(serial, call)
+      if (call.procedure.priority !== 'high') this.#slowInFlight++
       call.sent = true
       this.stats.calls++
       this.#write(packet)
@@ -272,6 +265,10 @@ export class RpcClient {
 
   #write(packet: Buffer): number {
     if (this.#failure) return 0
+    if (this.#held) {
+      this.#held.push(packet)
+      return 0
+    }
     const unsent = this.#transport.write(this.#layer ? this.#layer.wrap(packet) : packet)
     if (unsent > UNSENT_BYTES_MAX)
       this.fail(
@@ -285,10 +282,16 @@ export class RpcClient {
     this.stats.bytesReceived += chunk.length
     this.#receivedAt = performance.now()
     this.#pingsInVain = 0
+    // What the packets of one chunk make us send goes out in one write.
+    const held: Buffer[] = []
+    this.#held = held
     try {
       if (this.#layer) this.#layer.unwrap(chunk, this.#plain)
       else this.#plain(chunk)
+      this.#held = undefined
+      if (held.length > 0) this.#write(held.length === 1 ? (held[0] as Buffer) : Buffer.concat(held)) // not empty
     } catch (error) {
+      this.#held = undefined
       this.stats.protocolErrors++
       this.fail(
         error instanceof LibvirtError
@@ -342,6 +345,7 @@ export class RpcClient {
 
   #answered(call: Call, serial: number, tell: () => void): void {
     this.#inFlight.delete(serial)
+    if (call.procedure.priority !== 'high') this.#slowInFlight--
     if (!call.abandoned) tell()
     this.#sendWaiting()
   }

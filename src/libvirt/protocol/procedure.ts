@@ -11,6 +11,8 @@ export interface Procedure<Args, Result> {
   readonly result: XdrType<Result>
   /** Whether data packets follow the reply (`@readstream`: server to client) or the call (`@writestream`). */
   readonly stream?: 'read' | 'write'
+  /** `high`: the daemon answers at once, without waiting for a guest or a disk. */
+  readonly priority?: 'high'
 }
 
 /** One message that a server sends unasked. */
