@@ -1,13 +1,26 @@
-/** Runs every benchmark and prints one table; ends with 1 when a goal is missed. */
+/** Runs every benchmark, or those whose names are given, and prints one table; ends with 1 when a goal is missed. */
 import { cpus } from 'node:os'
 import { benchIpc } from './ipc.ts'
+import { benchLibvirtClient } from './libvirt-client.ts'
 import { benchLibvirtEvents } from './libvirt-events.ts'
-import { printRows } from './report.ts'
+import { printRows, type Row } from './report.ts'
 import { benchStart } from './start.ts'
 
 console.log(
   `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${new Date().toISOString().slice(0, 10)}`,
 )
-const rows = [...(await benchIpc()), ...(await benchLibvirtEvents()), ...(await benchStart())]
+const BENCHES: Readonly<Record<string, () => Promise<Row[]>>> = {
+  ipc: benchIpc,
+  'libvirt-events': benchLibvirtEvents,
+  'libvirt-client': benchLibvirtClient,
+  start: benchStart,
+}
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES)
+const rows: Row[] = []
+for (const name of names) {
+  const bench = BENCHES[name]
+  if (!bench) throw new Error(`no benchmark '${name}'; there are ${Object.keys(BENCHES).join(', ')}`)
+  rows.push(...(await bench()))
+}
 printRows(rows)
 if (rows.some(({ ratio, goal }) => !(ratio >= goal))) process.exitCode = 1
