@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CleanupStack } from '../core/cleanup-stack.ts'
 import { messageOf } from '../core/errors.ts'
 import { Daemon } from '../daemon/index.ts'
 import { connect } from '../libvirt/index.ts'
@@ -26,7 +27,7 @@ export interface DemoOptions {
  */
 export async function demo(options: DemoOptions): Promise<number> {
   using stop = untilSignalled()
-  await using stack = new AsyncDisposableStack()
+  await using stack = new CleanupStack()
   const named = options.uri ?? process.env['LIBVIRT_DEFAULT_URI']
   const reason = named ? await unreachable(named, stop.signal) : 'no URI given'
   const simulated = reason !== undefined
@@ -58,7 +59,7 @@ async function unreachable(uri: string, signal: AbortSignal): Promise<string | u
   }
 }
 
-async function simulate(options: DemoOptions, stack: AsyncDisposableStack): Promise<string> {
+async function simulate(options: DemoOptions, stack: CleanupStack): Promise<string> {
   const { Activity, Simulator } = await import('../simulator/index.ts')
   const dir = await mkdtemp(join(tmpdir(), 'virbus-'))
   stack.defer(() => rm(dir, { recursive: true, force: true }))

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { BusToSalt, type EngineStats, LibvirtToBus } from '../bridges/index.ts'
 import { Bus, type BusStats } from '../bus/index.ts'
 import type { EngineConfig } from '../config/index.ts'
+import { CleanupStack } from '../core/cleanup-stack.ts'
 import type { Logger } from '../core/logger.ts'
 import {
   type Dialect,
@@ -34,7 +35,7 @@ interface Parts {
   readonly publisher: EventPublisher
   readonly puller: EventPuller
   readonly toSalt: BusToSalt
-  readonly stack: AsyncDisposableStack
+  readonly stack: CleanupStack
 }
 
 /** What has happened since the start; every loss is in here. */
@@ -82,7 +83,7 @@ export class Daemon implements AsyncDisposable {
    */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { sockDir, wire, log } = options
-    await using stack = new AsyncDisposableStack()
+    await using stack = new CleanupStack()
     const bus = stack.use(new Bus())
     const clock = new StampClock()
     const stamp = (): string => clock.now()
@@ -106,6 +107,6 @@ export class Daemon implements AsyncDisposable {
 
   /** Stops it all: engines first, sockets last. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#parts.stack.disposeAsync()
+    await this.#parts.stack[Symbol.asyncDispose]()
   }
 }

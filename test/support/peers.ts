@@ -14,6 +14,10 @@ export const QEMU = '/usr/bin/qemu-system-x86_64'
 export const PYTHON = '/usr/bin/python3'
 export const PYTHON_LIBVIRT = '/usr/lib/python3/dist-packages/libvirt.py'
 
+/** The older Node that the published package runs on, too, and the tools that look at packages. */
+export const NODE_22: string = join(ROOT, '.peers/node-22/bin/node')
+export const PACKAGE_TOOLS: string = join(ROOT, '.peers/package-tools/node_modules/.bin')
+
 /** The Python of the venv with this Salt release. */
 export function saltPython(version: string): string {
   return join(ROOT, '.peers', `salt-${version}`, 'bin/python')
