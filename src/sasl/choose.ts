@@ -8,6 +8,7 @@ import type {
   SaslServerOptions,
 } from './mechanism.ts'
 import { PlainClient, PlainServer } from './plain.ts'
+import { shown } from './prepare.ts'
 import { ScramClient, ScramServer } from './scram.ts'
 
 interface Mechanism {
@@ -48,11 +49,11 @@ const MECHANISMS: ReadonlyMap<string, Mechanism> = new Map<string, Mechanism>([
   ],
 ])
 
-/** Names of the mechanisms that are known here, best first. */
+/** Names of the mechanisms that are known here (RFC 5802, 7677, 2831, 4616), best first. */
 export const SASL_MECHANISMS: readonly string[] = [...MECHANISMS.keys()]
 
 /**
- * The best mechanism of those that a server offers, with spaces or commas between.
+ * The best mechanism of those that a server offers, with spaces or commas between (RFC 4422 §3.2).
  *
  * @throws {SaslError} `ERR_SASL_MECHANISM` when there is none, or the wanted one is not among them.
  */
@@ -65,24 +66,40 @@ export function chooseMechanism(
     if (!names.has(name) || (options.layer === 'required' && !hasLayer)) continue
     if (options.wanted === undefined || options.wanted.toUpperCase() === name) return name
   }
+  const { wanted, layer } = options
   const what =
-    options.wanted ?? (options.layer === 'required' ? 'a mechanism that encrypts' : 'a known mechanism')
-  throw new SaslError('ERR_SASL_MECHANISM', `the server offers '${offered}', which has not ${what}`)
+    wanted !== undefined ? shown(wanted) : layer === 'required' ? 'one that encrypts' : 'a known one'
+  throw new SaslError('ERR_SASL_MECHANISM', `the server offers ${shown(offered)}, among which is not ${what}`)
 }
 
-/** The client's side of a mechanism. @throws {SaslError} `ERR_SASL_MECHANISM` when it is not known, `ERR_SASL_CREDENTIALS`. */
+/**
+ * The client's side of a mechanism (RFC 4422 §3).
+ *
+ * @throws {SaslError} `ERR_SASL_MECHANISM` when it is not known, or has not the layer that is required;
+ *   `ERR_SASL_CREDENTIALS` when name or password are missing, or of a form that it cannot carry.
+ * @example
+ * const client = createSaslClient('SCRAM-SHA-256', {
+ *   credentials: { username: 'alice', password: 'pencil' }, service: 'libvirt', host: 'localhost', layer: 'none',
+ * })
+ * const first = await client.start()
+ */
 export function createSaslClient(mechanism: string, options: SaslClientOptions): SaslClient {
   return known(mechanism, options.layer).client(options)
 }
 
-/** The server's side of a mechanism. @throws {SaslError} `ERR_SASL_MECHANISM` when it is not known. */
+/**
+ * The server's side of a mechanism (RFC 4422 §3).
+ *
+ * @throws {SaslError} `ERR_SASL_MECHANISM` when it is not known, or has not the layer that is required.
+ */
 export function createSaslServer(mechanism: string, options: SaslServerOptions): SaslServer {
   return known(mechanism, options.layer).server(options)
 }
 
 function known(name: string, layer: SaslLayerWish): Mechanism {
   const mechanism = MECHANISMS.get(name.toUpperCase())
-  if (!mechanism || (layer === 'required' && !mechanism.hasLayer))
-    throw new SaslError('ERR_SASL_MECHANISM', `mechanism '${name}' is not known, or does not encrypt`)
+  if (!mechanism) throw new SaslError('ERR_SASL_MECHANISM', `mechanism ${shown(name)} is not known`)
+  if (layer === 'required' && !mechanism.hasLayer)
+    throw new SaslError('ERR_SASL_MECHANISM', `mechanism ${shown(name)} does not encrypt`)
   return mechanism
 }

@@ -8,4 +8,5 @@ export type {
   SaslLayerWish,
   SaslServer,
   SaslServerOptions,
+  SaslServerReply,
 } from './mechanism.ts'

@@ -2,13 +2,14 @@ import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'no
 import { promisify } from 'node:util'
 import { SaslError } from './errors.ts'
 import {
-  prepared,
   type SaslClient,
   type SaslClientOptions,
   type SaslServer,
   type SaslServerOptions,
+  type SaslServerReply,
   textOf,
 } from './mechanism.ts'
+import { checkCredentials, preparedOrSame, shown } from './prepare.ts'
 
 /** The hashes of the mechanisms, and the bytes that each gives. */
 const HASHES = {
@@ -20,13 +21,14 @@ const HASHES = {
 /** The mechanisms of this family (RFC 5802, RFC 7677), without channel binding. */
 export type ScramMechanism = keyof typeof HASHES
 
-/** RFC 7677 §4 asks for at least 4096; the most is what a server may cost us: a few seconds beside the event loop. */
-const ITERATIONS = { min: 4096, max: 5_000_000 }
+/**
+ * RFC 7677 §4 asks for 4096 at least. The most is what a hostile server may cost us, on a thread of the pool and not on
+ * the event loop: half a second or so. Cyrus SASL's own client stops at 65,536.
+ */
+const ITERATIONS = { min: 4096, max: 1_000_000 }
 const NONCE_BYTES = 18
 /** A nonce is a few dozen characters; one that is longer than this is none. */
 const NONCE_CHARS_MAX = 1024
-/** `n,,` in base64: no channel binding, nobody else's identity. */
-const NO_BINDING = 'n,,'
 
 const derive = promisify(pbkdf2)
 
@@ -36,7 +38,7 @@ interface Keys {
   readonly server: Buffer
 }
 
-/** ClientKey, StoredKey and ServerKey of RFC 5802 §3; `pbkdf2` works in a thread of its own. */
+/** ClientKey, StoredKey and ServerKey (RFC 5802 §3); `pbkdf2` works in a thread of its own. */
 async function keysOf(
   mechanism: ScramMechanism,
   password: string,
@@ -44,7 +46,7 @@ async function keysOf(
   iterations: number,
 ): Promise<Keys> {
   const [hash, length] = HASHES[mechanism]
-  const salted = await derive(prepared(password), salt, iterations, length, hash)
+  const salted = await derive(password, salt, iterations, length, hash)
   const client = hmac(hash, salted, 'Client Key')
   return {
     client,
@@ -66,24 +68,27 @@ function saslname(name: string): string {
   return name.replaceAll('=', '=3D').replaceAll(',', '=2C')
 }
 
-/** The attributes of a message, in their order: `r=…,s=…,i=…`. */
-function attributesOf(text: string): Map<string, string> {
-  const attributes = new Map<string, string>()
-  for (const part of text.split(',')) {
-    if (part[1] !== '=' || attributes.has(part[0] ?? ''))
-      throw new SaslError('ERR_SASL_MALFORMED', 'SCRAM message with an attribute that is none, or twice')
-    attributes.set(part[0] ?? '', part.slice(2))
-  }
-  return attributes
+function nameOf(saslname: string): string {
+  if (/=(?!2C|3D)/.test(saslname))
+    throw new SaslError('ERR_SASL_MALFORMED', `SCRAM name ${shown(saslname)} with a wrong escape`)
+  return saslname.replaceAll('=2C', ',').replaceAll('=3D', '=')
 }
 
-function base64(text: string | undefined, what: string): Buffer {
-  if (text === undefined || text === '' || !/^[A-Za-z0-9+/]+={0,2}$/.test(text))
-    throw new SaslError('ERR_SASL_MALFORMED', `SCRAM ${what} that is no base64`)
+/** The values of a message that begins with these attributes in this order; extensions may follow (RFC 5802 §5.1, §7). */
+function valuesOf(text: string, ...names: readonly string[]): string[] {
+  const parts = text.split(',')
+  if (parts.some((part) => !/^[A-Za-z]=/.test(part)) || names.some((name, at) => parts[at]?.[0] !== name))
+    throw new SaslError('ERR_SASL_MALFORMED', `SCRAM message ${shown(text)}, which should have ${names}`)
+  return names.map((_, at) => (parts[at] ?? '').slice(2))
+}
+
+function base64(text: string, what: string): Buffer {
+  if (text === '' || !/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text))
+    throw new SaslError('ERR_SASL_MALFORMED', `SCRAM ${what} ${shown(text)} that is no base64`)
   return Buffer.from(text, 'base64')
 }
 
-/** The client's side of SCRAM. */
+/** The client's side of SCRAM (RFC 5802 §5). */
 export class ScramClient implements SaslClient {
   readonly mechanism: ScramMechanism
   readonly layer = undefined
@@ -91,16 +96,23 @@ export class ScramClient implements SaslClient {
   readonly #header: string
   readonly #bare: string
   readonly #nonce: string
-  #state: 'first' | 'final' | 'done' = 'first'
-  #serverSignature: Buffer | undefined
+  #state: 'first' | 'final' | 'done' | 'failed' = 'first'
+  #serverSignature: Buffer = Buffer.alloc(0)
 
-  /** `nonce`: for tests against the vectors of the RFCs. */
+  /**
+   * `nonce`: for tests against the vectors of the RFCs.
+   *
+   * @throws {SaslError} `ERR_SASL_CREDENTIALS` when name or password are empty or have control characters.
+   */
   constructor(mechanism: ScramMechanism, { credentials }: SaslClientOptions, nonce?: string) {
+    checkCredentials(credentials)
+    const { username, password, authzid = '' } = credentials
     this.mechanism = mechanism
-    this.#password = credentials.password
+    this.#password = password
     this.#nonce = nonce ?? randomBytes(NONCE_BYTES).toString('base64')
-    this.#header = credentials.authzid === undefined ? NO_BINDING : `n,a=${saslname(credentials.authzid)},`
-    this.#bare = `n=${saslname(prepared(credentials.username))},r=${this.#nonce}`
+    // No channel binding.
+    this.#header = `n,${authzid === '' ? '' : `a=${saslname(authzid)}`},`
+    this.#bare = `n=${saslname(username)},r=${this.#nonce}`
   }
 
   get isComplete(): boolean {
@@ -112,65 +124,70 @@ export class ScramClient implements SaslClient {
   }
 
   async step(challenge: Buffer): Promise<Buffer | undefined> {
+    const state = this.#state
+    // Until this step has gone well: neither a second one beside it nor one after a failure is listened to.
+    this.#state = 'failed'
     const text = textOf(challenge)
-    if (this.#state === 'first') return await this.#prove(text)
-    if (this.#state === 'final') {
-      this.#verify(text)
-      return undefined
+    if (state === 'first') {
+      const answer = await this.#prove(text)
+      this.#state = 'final'
+      return answer
     }
-    throw new SaslError('ERR_SASL_MALFORMED', 'SCRAM message after the end')
+    if (state !== 'final') throw new SaslError('ERR_SASL_MALFORMED', 'SCRAM message after the end')
+    this.#verify(text)
+    this.#state = 'done'
+    return undefined
   }
 
   async #prove(text: string): Promise<Buffer> {
-    const attributes = attributesOf(text)
-    if (attributes.has('m')) throw new SaslError('ERR_SASL_MALFORMED', 'SCRAM extension that is not known')
-    const nonce = attributes.get('r') ?? ''
-    if (
-      !nonce.startsWith(this.#nonce) ||
-      nonce.length === this.#nonce.length ||
-      nonce.length > NONCE_CHARS_MAX
-    )
+    const [nonce = '', salt = '', count = ''] = valuesOf(text, 'r', 's', 'i')
+    if (!nonce.startsWith(this.#nonce) || nonce === this.#nonce || nonce.length > NONCE_CHARS_MAX)
       throw new SaslError('ERR_SASL_SERVER', 'SCRAM nonce of the server does not continue ours')
-    const iterations = Number(attributes.get('i'))
-    if (!Number.isInteger(iterations) || iterations < ITERATIONS.min || iterations > ITERATIONS.max)
+    const iterations = /^[1-9][0-9]{0,9}$/.test(count) ? Number(count) : 0
+    if (iterations < ITERATIONS.min || iterations > ITERATIONS.max)
       throw new SaslError(
         'ERR_SASL_MALFORMED',
-        `SCRAM iterations '${attributes.get('i')}', allowed ${ITERATIONS.min} to ${ITERATIONS.max}`,
+        `SCRAM iterations ${shown(count)}, allowed ${ITERATIONS.min} to ${ITERATIONS.max}`,
       )
-    const salt = base64(attributes.get('s'), 'salt')
-    const keys = await keysOf(this.mechanism, this.#password, salt, iterations)
+    const keys = await keysOf(this.mechanism, this.#password, base64(salt, 'salt'), iterations)
     const [hash] = HASHES[this.mechanism]
     const unproved = `c=${Buffer.from(this.#header).toString('base64')},r=${nonce}`
     const signed = `${this.#bare},${text},${unproved}`
     const proof = xor(keys.client, hmac(hash, keys.stored, signed))
     this.#serverSignature = hmac(hash, keys.server, signed)
-    this.#state = 'final'
     return Buffer.from(`${unproved},p=${proof.toString('base64')}`)
   }
 
   #verify(text: string): void {
-    const attributes = attributesOf(text)
-    const refusal = attributes.get('e')
-    if (refusal !== undefined) throw new SaslError('ERR_SASL_CREDENTIALS', `the server says ${refusal}`)
-    const signature = base64(attributes.get('v'), 'signature')
+    if (text.startsWith('e='))
+      throw new SaslError('ERR_SASL_CREDENTIALS', `the server says ${shown(text.slice(2))}`)
+    const [verifier = ''] = valuesOf(text, 'v')
+    const signature = base64(verifier, 'signature')
     const expected = this.#serverSignature
-    if (!expected || signature.length !== expected.length || !timingSafeEqual(signature, expected))
+    if (signature.length !== expected.length || !timingSafeEqual(signature, expected))
       throw new SaslError('ERR_SASL_SERVER', 'the server does not know the password')
-    this.#state = 'done'
   }
 }
 
-/** The server's side of SCRAM. */
+/** What the server remembers of its first message. */
+interface Challenge {
+  readonly username: string
+  readonly nonce: string
+  /** What the client's last message has to repeat, in base64. */
+  readonly binding: string
+  /** The first two messages as they are signed. */
+  readonly signed: string
+  /** None for somebody that there is not. More than one where SASLprep changes the password. */
+  readonly keys: readonly Keys[]
+}
+
+/** The server's side of SCRAM (RFC 5802 §5). Nobody may act as somebody else. */
 export class ScramServer implements SaslServer {
   readonly mechanism: ScramMechanism
   readonly layer = undefined
   readonly #options: SaslServerOptions
-  #state: 'first' | 'final' | 'done' = 'first'
-  #signed = ''
-  #nonce = ''
-  #header = ''
-  #claimed = ''
-  #keys: Keys | undefined
+  #state: 'first' | 'final' | 'done' | 'failed' = 'first'
+  #challenge: Challenge | undefined
 
   constructor(mechanism: ScramMechanism, options: SaslServerOptions) {
     this.mechanism = mechanism
@@ -178,59 +195,72 @@ export class ScramServer implements SaslServer {
   }
 
   get username(): string | undefined {
-    return this.#state === 'done' ? this.#claimed : undefined
+    return this.#state === 'done' ? this.#challenge?.username : undefined
   }
 
-  async step(response: Buffer | undefined): Promise<{ complete: boolean; data: Buffer | undefined }> {
-    if (!response) return { complete: false, data: Buffer.alloc(0) }
-    const text = textOf(response)
-    if (this.#state === 'first') return { complete: false, data: await this.#challenge(text) }
-    if (this.#state === 'final') return { complete: true, data: this.#verify(text) }
-    throw new SaslError('ERR_SASL_MALFORMED', 'SCRAM message after the end')
+  async step(response: Buffer | undefined): Promise<SaslServerReply> {
+    const state = this.#state
+    if (state === 'first' && !response) return { complete: false, data: Buffer.alloc(0) }
+    this.#state = 'failed'
+    const text = textOf(response ?? Buffer.alloc(0))
+    if (state === 'first') {
+      const data = await this.#first(text)
+      this.#state = 'final'
+      return { complete: false, data }
+    }
+    if (state !== 'final' || !this.#challenge)
+      throw new SaslError('ERR_SASL_MALFORMED', 'SCRAM message after the end')
+    const data = this.#final(text, this.#challenge)
+    this.#state = 'done'
+    return { complete: true, data }
   }
 
-  async #challenge(text: string): Promise<Buffer> {
-    const match = /^([ny],(?:a=[^,]*)?,)(n=([^,]+),r=([^,]+))$/.exec(text)
-    if (!match || (match[4] ?? '').length > NONCE_CHARS_MAX)
-      throw new SaslError('ERR_SASL_MALFORMED', 'SCRAM first message')
-    const [, header = '', bare = '', name = '', nonce = ''] = match
-    this.#header = header
-    this.#claimed = name.replaceAll('=2C', ',').replaceAll('=3D', '=')
-    this.#nonce = `${nonce}${randomBytes(NONCE_BYTES).toString('base64')}`
+  async #first(text: string): Promise<Buffer> {
+    const match = /^([ny],(?:a=([^,]*))?,)(n=([^,]+),r=([^,]+)(?:,.*)?)$/s.exec(text)
+    const [, header = '', authzid = '', bare = '', name = '', clientNonce = ''] = match ?? []
+    if (!match || clientNonce.length > NONCE_CHARS_MAX)
+      throw new SaslError('ERR_SASL_MALFORMED', `SCRAM first message ${shown(text)}`)
+    const username = nameOf(name)
+    if (authzid !== '' && nameOf(authzid) !== username)
+      throw new SaslError('ERR_SASL_CREDENTIALS', `${shown(username)} may not act as ${shown(authzid)}`)
+    const nonce = `${clientNonce}${randomBytes(NONCE_BYTES).toString('base64')}`
     const salt = randomBytes(16)
-    const password = this.#options.password(this.#claimed)
-    // Somebody that there is not gets as far as a wrong password does.
-    const keys = await keysOf(
-      this.mechanism,
-      password ?? randomBytes(16).toString('hex'),
-      salt,
-      ITERATIONS.min,
-    )
-    if (password !== undefined) this.#keys = keys
-    const first = `r=${this.#nonce},s=${salt.toString('base64')},i=${ITERATIONS.min}`
-    this.#signed = `${bare},${first}`
-    this.#state = 'final'
+    const first = `r=${nonce},s=${salt.toString('base64')},i=${ITERATIONS.min}`
+    this.#challenge = {
+      username,
+      nonce,
+      binding: Buffer.from(header).toString('base64'),
+      signed: `${bare},${first}`,
+      keys: await this.#keysOf(username, salt),
+    }
     return Buffer.from(first)
   }
 
-  #verify(text: string): Buffer {
-    const [, unproved = '', proof] = /^(.*),p=([^,]*)$/.exec(text) ?? []
-    const attributes = attributesOf(unproved)
-    const binding = Buffer.from(this.#header).toString('base64')
-    if (attributes.get('r') !== this.#nonce || attributes.get('c') !== binding)
-      throw new SaslError('ERR_SASL_MALFORMED', 'SCRAM nonce or binding are not those of the first message')
-    const [hash, length] = HASHES[this.mechanism]
-    const signed = `${this.#signed},${unproved}`
-    const given = base64(proof, 'proof')
-    const keys = this.#keys
-    if (!keys || given.length !== length) throw this.#refused()
-    const client = xor(given, hmac(hash, keys.stored, signed))
-    if (!timingSafeEqual(createHash(hash).update(client).digest(), keys.stored)) throw this.#refused()
-    this.#state = 'done'
-    return Buffer.from(`v=${hmac(hash, keys.server, signed).toString('base64')}`)
+  async #keysOf(username: string, salt: Buffer): Promise<Keys[]> {
+    const password = this.#options.password(username)
+    // Somebody that there is not gets as far as a wrong password does, and as late.
+    const known = password ?? randomBytes(16).toString('hex')
+    // Clients that prepare what they send (RFC 5802 §2.2) are right, and those that do not, as Cyrus SASL, are let in.
+    const forms = [...new Set([known, preparedOrSame(known)])]
+    const keys = await Promise.all(forms.map((form) => keysOf(this.mechanism, form, salt, ITERATIONS.min)))
+    return password === undefined ? [] : keys
   }
 
-  #refused(): SaslError {
-    return new SaslError('ERR_SASL_CREDENTIALS', `no ${this.#claimed} with this password`)
+  #final(text: string, { username, nonce, binding, signed, keys }: Challenge): Buffer {
+    const at = text.lastIndexOf(',p=')
+    const unproved = text.slice(0, Math.max(at, 0))
+    const [channel, repeated] = valuesOf(unproved, 'c', 'r')
+    const proof = base64(text.slice(at + 3), 'proof')
+    if (repeated !== nonce || channel !== binding)
+      throw new SaslError('ERR_SASL_MALFORMED', 'SCRAM nonce or binding are not those of the first message')
+    const [hash, length] = HASHES[this.mechanism]
+    const message = `${signed},${unproved}`
+    for (const { stored, server } of keys) {
+      if (proof.length !== length) break
+      const client = xor(proof, hmac(hash, stored, message))
+      if (timingSafeEqual(createHash(hash).update(client).digest(), stored))
+        return Buffer.from(`v=${hmac(hash, server, message).toString('base64')}`)
+    }
+    throw new SaslError('ERR_SASL_CREDENTIALS', `no ${shown(username)} with this password`)
   }
 }
