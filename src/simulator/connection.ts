@@ -1,53 +1,30 @@
 import type { Socket } from 'node:net'
 import { messageOf } from '../core/errors.ts'
-import type { Logger } from '../core/logger.ts'
 import {
   encodePacket,
   enums,
   type LibvirtEvent,
+  PACKET_BODY_OFFSET,
   type Packet,
   PacketDecoder,
   remote,
   rpc,
   VOID,
 } from '../libvirt/index.ts'
-import { refusal, SimulatorError } from './errors.ts'
+import type { SaslLayer } from '../sasl/index.ts'
+import type { Authentication } from './authentication.ts'
+import type { Channel, ConnectionOptions } from './connection-options.ts'
+import { refusal } from './errors.ts'
+import { FaultySender } from './faulty-sender.ts'
 import { HYPERVISOR_URI } from './handlers/connect.ts'
 import type { CallContext, Handler, Session } from './handlers/handler.ts'
 import { HANDLERS } from './handlers/index.ts'
+import { Keepalive } from './keepalive.ts'
 import { Outbox } from './outbox.ts'
-import type { MessageSink, Registration, Registrations } from './registrations.ts'
-import type { SimulatorStats } from './stats.ts'
+import { encodeRefusal, rpcRefusal } from './refusals.ts'
+import type { MessageSink, Registration } from './registrations.ts'
 
 const { virErrorNumber, virErrorDomain } = enums
-
-/** Bounds of one connection. */
-export interface ConnectionLimits {
-  /** Longest packet that is accepted, with its length word. */
-  readonly packetBytesMax: number
-  /** Bytes that may wait for a client that does not read; beyond it is cut. */
-  readonly unsentBytesMax: number
-  /** Bytes that wait for the client at which its calls are left unanswered until it reads. */
-  readonly unsentBytesPause: number
-  /** Calls that may wait; beyond, the socket is not read. */
-  readonly callsWaitingMax: number
-  /** Callbacks that one client may have. */
-  readonly registrationsMax: number
-  /** 0: no keepalive of the simulator's own. */
-  readonly keepaliveIntervalMs: number
-  /** Pings that may stay unanswered. */
-  readonly keepaliveCount: number
-}
-
-/** What the connections of one simulator share. */
-export interface ConnectionOptions {
-  readonly context: Omit<CallContext, 'session'>
-  readonly registrations: Registrations
-  readonly limits: ConnectionLimits
-  readonly stats: SimulatorStats
-  readonly log: Logger
-  readonly onClosed: (connection: Connection) => void
-}
 
 type State = 'new' | 'open' | 'read-only' | 'ending' | 'closed'
 
@@ -59,19 +36,35 @@ export class Connection implements Session, MessageSink {
   readonly #decoder: PacketDecoder
   readonly #outbox: Outbox
   readonly #registrations = new Map<number, Registration>()
+  readonly #channel: Channel
+  readonly #sender: FaultySender
+  readonly #onPacket = (packet: Packet): void => this.#take(packet)
+  readonly #plain = (bytes: Buffer): void => this.#decoder.push(bytes, this.#onPacket)
+  readonly authentication: Authentication
+  /** A call whose answer takes its time keeps the next ones back. */
+  #isBusy = false
+  #layer: SaslLayer | undefined
   #calls: Packet[] = []
   #state: State = 'new'
   #closeCallback = false
-  #receivedAtMs = 0
-  #pingsInVain = 0
-  #keepalive: NodeJS.Timeout | undefined
+  #keepalive: Keepalive | undefined
 
-  constructor(socket: Socket, options: ConnectionOptions) {
+  constructor(channel: Channel, options: ConnectionOptions) {
+    const { socket } = channel
+    this.#channel = channel
     this.#socket = socket
+    this.authentication = channel.authentication
     this.#options = options
     this.#context = { ...options.context, session: this }
     this.#decoder = new PacketDecoder(options.limits.packetBytesMax)
     this.#outbox = new Outbox(socket)
+    this.#sender = new FaultySender(options.faults, channel.number, {
+      write: (bytes) => this.#outbox.packet(bytes),
+      end: () => {
+        this.#outbox.flush()
+        socket.destroySoon()
+      },
+    })
     socket.on('data', (chunk) => this.#receive(chunk))
     socket.on('drain', () => this.#work())
     // What went wrong is no more than that the client is gone; 'close' follows.
@@ -95,10 +88,17 @@ export class Connection implements Session, MessageSink {
   }
 
   enableKeepalive(): void {
-    const { keepaliveIntervalMs } = this.#options.limits
-    if (keepaliveIntervalMs <= 0 || this.#keepalive) return
-    this.#keepalive = setInterval(() => this.#checkAlive(keepaliveIntervalMs), keepaliveIntervalMs)
-    this.#keepalive.unref()
+    const { stats } = this.#options
+    this.#keepalive ??= new Keepalive(this.#options.limits, {
+      ping: () => {
+        stats.pings++
+        this.#sendKeepalive(rpc.KEEPALIVE_PROC_PING)
+      },
+      dead: () => {
+        stats.keepaliveTimeouts++
+        this.#cut('client does not answer the keepalive', undefined)
+      },
+    })
   }
 
   setCloseCallback(wanted: boolean): void {
@@ -132,9 +132,15 @@ export class Connection implements Session, MessageSink {
     this.#forget(registration)
   }
 
-  message(packet: Buffer, callbackId: number): void {
+  message(packet: Buffer, callbackId: number, procedure: string): void {
     if (!this.#isAnswering()) return
-    this.#outbox.message(packet, callbackId)
+    if (this.#isFaulty) {
+      const place = { connection: this.#channel.number, procedure }
+      if (this.#options.faults.at(['forget'], place).length > 0) return
+      const own = Buffer.from(packet)
+      own.writeInt32BE(callbackId, PACKET_BODY_OFFSET)
+      this.#sender.send(own, procedure, false)
+    } else this.#outbox.message(packet, callbackId)
     this.#options.stats.messages++
     this.#checkUnsent()
   }
@@ -167,10 +173,10 @@ export class Connection implements Session, MessageSink {
 
   #receive(chunk: Buffer): void {
     if (this.#state === 'closed') return
-    this.#receivedAtMs = performance.now()
-    this.#pingsInVain = 0
+    this.#keepalive?.received()
     try {
-      this.#decoder.push(chunk, (packet) => this.#take(packet))
+      if (this.#layer) this.#layer.unwrap(chunk, this.#plain)
+      else this.#plain(chunk)
     } catch (error) {
       // The calls before the broken packet are in order and were answered; behind it nothing can be told apart.
       this.#work()
@@ -201,14 +207,22 @@ export class Connection implements Session, MessageSink {
       packet.procedure < 1
     )
       throw rpcRefusal(virErrorNumber.VIR_ERR_RPC, `unknown keepalive message ${packet.procedure}`)
-    if (packet.procedure === rpc.KEEPALIVE_PROC_PING) this.#sendKeepalive(rpc.KEEPALIVE_PROC_PONG)
+    if (packet.procedure !== rpc.KEEPALIVE_PROC_PING) return
+    const place = { connection: this.#channel.number }
+    if (this.#isFaulty && this.#options.faults.at(['no-pong'], place).length > 0) return
+    this.#sendKeepalive(rpc.KEEPALIVE_PROC_PONG)
   }
 
   /** Answers calls in their order, as long as the client takes the answers. */
   #work(): void {
     const { unsentBytesPause, callsWaitingMax } = this.#options.limits
     let next = 0
-    while (next < this.#calls.length && this.#isAnswering() && !this.#outbox.isOver(unsentBytesPause)) {
+    while (
+      next < this.#calls.length &&
+      this.#isAnswering() &&
+      !this.#isBusy &&
+      !this.#outbox.isOver(unsentBytesPause)
+    ) {
       const packet = this.#calls[next++]
       if (packet) this.#answer(packet)
     }
@@ -228,15 +242,80 @@ export class Connection implements Session, MessageSink {
   #answer(packet: Packet): void {
     const { stats } = this.#options
     stats.calls++
-    let reply: Buffer
+    const name = HANDLERS.get(packet.procedure)?.name
+    if (this.#isFaulty && this.#strike(packet, name)) return
+    try {
+      const reply = this.#handlerOf(packet).answer(packet, this.#context)
+      if (reply instanceof Promise) this.#answerLater(packet, reply)
+      else this.#reply(reply, name)
+    } catch (error) {
+      stats.refusals++
+      this.#reply(encodeRefusal(packet, error), name)
+    }
+  }
+
+  /** The packet's bytes are not ours after this turn, its words are. */
+  #answerLater({ program, version, procedure, serial }: Packet, reply: Promise<Buffer>): void {
+    const packet = { program, version, procedure, serial, type: rpc.VIR_NET_CALL, status: rpc.VIR_NET_OK }
+    this.#isBusy = true
+    const done = (bytes: Buffer): void => {
+      this.#isBusy = false
+      if (!this.#isAnswering()) return
+      this.#reply(bytes, HANDLERS.get(procedure)?.name)
+      const { layer } = this.authentication
+      if (layer && !this.#layer) {
+        this.#layer = layer
+        this.#outbox.secure(layer)
+      }
+      this.#work()
+    }
+    reply.then(done, (error) => {
+      this.#options.stats.refusals++
+      done(encodeRefusal(packet, error))
+    })
+  }
+
+  #reply(bytes: Buffer, name: string | undefined): void {
+    if (this.#isFaulty) this.#sender.send(bytes, name, true)
+    else this.#outbox.packet(bytes)
+    this.#checkUnsent()
+  }
+
+  get #isFaulty(): boolean {
+    return this.#options.faults.isActive || this.#sender.isEngaged
+  }
+
+  /** Faults that keep a call from its reply; true when it needs none any more. */
+  #strike(packet: Packet, name: string | undefined): boolean {
+    const { faults } = this.#options
+    const place = { connection: this.#channel.number, procedure: name }
+    const [refused] = faults.at(['refuse'], place)
+    if (refused) {
+      const text = refused.message ?? `a fault refuses ${name ?? packet.procedure}`
+      this.#reply(encodeRefusal(packet, refusal(refused.code, text)), name)
+      return true
+    }
+    const [close] = faults.at(['close'], place)
+    const [swallow] = faults.at(['swallow'], place)
+    const [delayed] = faults.at(['delay'], place)
+    if (!close && !swallow && !delayed) return false
+    if (close?.when !== 'before') this.#executeUnanswered(packet, name, delayed?.ms)
+    if (close) this.#socket.destroy()
+    return true
+  }
+
+  #executeUnanswered(packet: Packet, name: string | undefined, delayMs: number | undefined): void {
+    let reply: Buffer | Promise<Buffer>
     try {
       reply = this.#handlerOf(packet).answer(packet, this.#context)
     } catch (error) {
-      stats.refusals++
       reply = encodeRefusal(packet, error)
     }
-    this.#outbox.packet(reply)
-    this.#checkUnsent()
+    if (delayMs === undefined || reply instanceof Promise) return
+    const late = reply
+    setTimeout(() => {
+      if (this.#isAnswering()) this.#reply(late, name)
+    }, delayMs).unref()
   }
 
   #handlerOf(packet: Packet): Handler {
@@ -248,6 +327,8 @@ export class Connection implements Session, MessageSink {
     const handler = HANDLERS.get(procedure)
     // The client tells by these first words that it must do without (remote_driver.c).
     if (!handler) throw rpcRefusal(virErrorNumber.VIR_ERR_RPC, `unknown procedure: ${procedure}`)
+    if (!handler.beforeLogin && !this.authentication.isDone)
+      throw rpcRefusal(virErrorNumber.VIR_ERR_RPC, 'authentication required')
     if (handler.early) return handler
     if (this.#state === 'new')
       throw rpcRefusal(
@@ -269,20 +350,6 @@ export class Connection implements Session, MessageSink {
     this.#cut('client does not read', undefined)
   }
 
-  #checkAlive(intervalMs: number): void {
-    const { limits, stats } = this.#options
-    // A tick may come a little early; half an interval of slack costs at most one interval.
-    if (performance.now() - this.#receivedAtMs < intervalMs / 2) return
-    if (this.#pingsInVain >= limits.keepaliveCount) {
-      stats.keepaliveTimeouts++
-      this.#cut('client does not answer the keepalive', undefined)
-      return
-    }
-    this.#pingsInVain++
-    stats.pings++
-    this.#sendKeepalive(rpc.KEEPALIVE_PROC_PING)
-  }
-
   #sendKeepalive(procedure: number): void {
     const { KEEPALIVE_PROGRAM: program, KEEPALIVE_PROTOCOL_VERSION: version } = rpc
     const header = {
@@ -293,7 +360,9 @@ export class Connection implements Session, MessageSink {
       serial: 0,
       status: rpc.VIR_NET_OK,
     }
-    this.#outbox.packet(encodePacket(header, VOID, undefined))
+    const packet = encodePacket(header, VOID, undefined)
+    if (this.#isFaulty) this.#sender.send(packet, undefined, false)
+    else this.#outbox.packet(packet)
     this.#checkUnsent()
   }
 
@@ -316,33 +385,8 @@ export class Connection implements Session, MessageSink {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#calls = []
-    clearInterval(this.#keepalive)
+    this.#keepalive?.stop()
     for (const registration of [...this.#registrations.values()]) this.#forget(registration)
     this.#options.onClosed(this)
   }
-}
-
-function rpcRefusal(code: number, message: string): SimulatorError {
-  return refusal(code, message, virErrorDomain.VIR_FROM_RPC)
-}
-
-function encodeRefusal(packet: Packet, error: unknown): Buffer {
-  // What is no refusal is an answer too long for its type (XdrError): the client asked for more than a reply holds.
-  const known =
-    error instanceof SimulatorError ? error : rpcRefusal(virErrorNumber.VIR_ERR_RPC, messageOf(error))
-  const body: rpc.VirNetMessageError = {
-    code: known.remoteCode,
-    domain: known.remoteDomain,
-    message: known.message,
-    level: enums.virErrorLevel.VIR_ERR_ERROR,
-    dom: null,
-    str1: known.message,
-    str2: null,
-    str3: null,
-    int1: -1,
-    int2: -1,
-    net: null,
-  }
-  const header = { ...packet, type: rpc.VIR_NET_REPLY, status: rpc.VIR_NET_ERROR }
-  return encodePacket(header, rpc.VirNetMessageError, body)
 }

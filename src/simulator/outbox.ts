@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { SaslLayer } from '../sasl/index.ts'
 
 /** What is gathered before it goes to the socket at the latest, in bytes. */
 const CHUNK_BYTES_MAX = 65_536
@@ -15,6 +16,7 @@ export class Outbox {
   #chunk: Buffer = Buffer.allocUnsafe(CHUNK_BYTES_MIN)
   #used = 0
   #scheduled = false
+  #layer: SaslLayer | undefined
   readonly #flushLater = (): void => {
     this.#scheduled = false
     this.flush()
@@ -39,11 +41,17 @@ export class Outbox {
     return this.unsentBytes > bytesMax && this.#socket.writableNeedDrain
   }
 
+  /** Puts a SASL security layer around everything that is queued from now on. */
+  secure(layer: SaslLayer): void {
+    this.flush()
+    this.#layer = layer
+  }
+
   /** Queues one packet; it is copied, unless it is longer than a chunk. */
   packet(bytes: Buffer): void {
     if (bytes.length > CHUNK_BYTES_MAX) {
       this.flush()
-      this.#socket.write(bytes)
+      this.#write(bytes)
       return
     }
     this.#append(bytes)
@@ -69,7 +77,11 @@ export class Outbox {
     const bytes = Math.max(CHUNK_BYTES_MIN, Math.min(CHUNK_BYTES_MAX, 2 * this.#used))
     this.#chunk = Buffer.allocUnsafe(bytes)
     this.#used = 0
-    this.#socket.write(full)
+    this.#write(full)
+  }
+
+  #write(bytes: Buffer): void {
+    this.#socket.write(this.#layer ? this.#layer.wrap(bytes) : bytes)
   }
 
   #append(bytes: Buffer): number {

@@ -13,7 +13,7 @@ import type { EventBody } from './state/event.ts'
 /** Takes the messages of one client. */
 export interface MessageSink {
   /** `packet` is whole but for its callback id; it must be copied. */
-  message(packet: Buffer, callbackId: number): void
+  message(packet: Buffer, callbackId: number, procedure: string): void
 }
 
 /** One callback of one client. */
@@ -75,7 +75,8 @@ export class Registrations {
 
   /** Encodes an event once and gives it to every callback that wants it; returns how many did. */
   deliver(event: EventBody): number {
-    const kind = this.#kinds.get(`${event.object}/${event.kind}`)
+    const name = `${event.object}/${event.kind}`
+    const kind = this.#kinds.get(name)
     // A list is replaced, never changed, so a client that is cut in the loop does not disturb it.
     const registrations = kind && this.#byKind.get(kind)
     if (!registrations || registrations.length === 0) return 0
@@ -85,7 +86,7 @@ export class Registrations {
     for (const registration of registrations) {
       if (registration.key !== undefined && registration.key !== key) continue
       packet ??= encodeMessage(kind, event)
-      registration.sink.message(packet, registration.callbackId)
+      registration.sink.message(packet, registration.callbackId, name)
       delivered++
     }
     return delivered

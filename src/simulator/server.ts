@@ -4,11 +4,21 @@ import { hostname } from 'node:os'
 import { codeOf, messageOf } from '../core/errors.ts'
 import { type Logger, silentLogger } from '../core/logger.ts'
 import { PACKET_BYTES_MAX } from '../libvirt/index.ts'
-import { Connection, type ConnectionLimits } from './connection.ts'
+import { Authentication, type SimulatorSasl } from './authentication.ts'
+import { Connection } from './connection.ts'
+import type { ConnectionLimits, ConnectionOptions } from './connection-options.ts'
 import { SimulatorError } from './errors.ts'
+import { Faults } from './faults.ts'
 import { CLOSE_REASON } from './handlers/connect.ts'
 import { Hypervisor } from './hypervisor.ts'
 import { fillInventory } from './inventory.ts'
+import {
+  listenTcp,
+  listenTls,
+  type NetworkListener,
+  type TcpListenOptions,
+  type TlsListenOptions,
+} from './network-listeners.ts'
 import { Registrations, versionNumber } from './registrations.ts'
 import { DOMAINS_MAX } from './state/domains.ts'
 import { createStats, type SimulatorStats } from './stats.ts'
@@ -32,6 +42,12 @@ export interface SimulatorOptions extends Partial<ConnectionLimits> {
   readonly libVersion?: string
   /** Name of the host, as clients see it. */
   readonly hostname?: string
+  /** Listens for TCP, too. libvirt's own clients want SASL there, with a mechanism that encrypts. */
+  readonly tcp?: TcpListenOptions
+  /** Listens for TLS, too. */
+  readonly tls?: TlsListenOptions
+  /** Wants a login by SASL, on all sockets. */
+  readonly sasl?: SimulatorSasl
 }
 
 const LIMITS: ConnectionLimits = {
@@ -46,7 +62,7 @@ const LIMITS: ConnectionLimits = {
 
 /**
  * A libvirtd in this process: speaks libvirt's remote protocol from the server's side on a UNIX socket, for a
- * hypervisor that exists only in memory. Every client may do everything; there is no authentication.
+ * hypervisor that exists only in memory. Every client may do everything, once it is logged in where `sasl` wants that.
  *
  * @example
  * await using simulator = await Simulator.listen({ path: '/tmp/simulator.sock' })
@@ -57,8 +73,13 @@ export class Simulator implements AsyncDisposable {
   readonly hypervisor: Hypervisor
   /** Counters. */
   readonly stats: SimulatorStats = createStats()
+  /** What goes wrong on purpose. */
+  readonly faults: Faults = new Faults()
   /** The path of the socket. */
   readonly path: string
+  readonly #shared: ConnectionOptions
+  readonly #options: SimulatorOptions
+  readonly #network: { tcp?: NetworkListener; tls?: NetworkListener } = {}
   readonly #server: Server
   readonly #connections = new Set<Connection>()
   readonly #stopEvents: () => void
@@ -87,12 +108,19 @@ export class Simulator implements AsyncDisposable {
     await listenOn(server, path)
     server.on('error', (error) => options.log?.error({ error: messageOf(error) }, 'simulator socket failed'))
     await chmod(path, SOCKET_MODE)
+    try {
+      await simulator.#listenOnNetwork()
+    } catch (error) {
+      await simulator[Symbol.asyncDispose]()
+      throw error
+    }
     return simulator
   }
 
   /** Use {@link Simulator.listen}. */
   private constructor(server: Server, options: SimulatorOptions) {
-    const { clientsMax = 5000, libVersion = '12.8.0', log = silentLogger } = options
+    const { libVersion = '12.8.0', log = silentLogger } = options
+    this.#options = options
     const limits: ConnectionLimits = { ...LIMITS, ...limitsOf(options) }
     this.path = options.path
     this.#server = server
@@ -113,13 +141,23 @@ export class Simulator implements AsyncDisposable {
       this.#connections.delete(connection)
       this.stats.clients = this.#connections.size
     }
-    const shared = { context, registrations, limits, stats: this.stats, log, onClosed }
-    server.on('connection', (socket) => this.#accept(socket, { clientsMax, shared }))
+    this.#shared = { context, registrations, limits, stats: this.stats, log, faults: this.faults, onClosed }
+    server.on('connection', (socket) => this.#accept(socket, true))
   }
 
   /** How to reach it, for libvirt's own clients and ours. */
   get uri(): string {
     return `test+unix:///default?socket=${encodeURIComponent(this.path).replaceAll('%2F', '/')}`
+  }
+
+  /** Where it listens for TCP, if it does. */
+  get tcp(): { readonly host: string; readonly port: number } | undefined {
+    return this.#network.tcp
+  }
+
+  /** Where it listens for TLS, if it does. */
+  get tls(): { readonly host: string; readonly port: number } | undefined {
+    return this.#network.tls
   }
 
   /** Breaks all connections at once, as a daemon that is killed does; returns how many there were. */
@@ -133,26 +171,44 @@ export class Simulator implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopEvents()
     for (const connection of [...this.#connections]) connection.end(CLOSE_REASON)
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#server.close(() => resolve())
+    const servers = [this.#server, this.#network.tcp?.server, this.#network.tls?.server]
+    const closed = Promise.all(
+      servers.map(
+        (server) => new Promise<void>((resolve) => (server ? server.close(() => resolve()) : resolve())),
+      ),
+    )
     // A client that does not read would keep its connection, and the server with it.
     const timer = setTimeout(() => this.dropClients(), 200)
-    await promise
+    await closed
     clearTimeout(timer)
     this.#log.debug({ path: this.path }, 'simulator stopped')
   }
 
-  #accept(
-    socket: Socket,
-    options: { clientsMax: number; shared: ConstructorParameters<typeof Connection>[1] },
-  ): void {
-    if (this.#connections.size >= options.clientsMax) {
+  async #listenOnNetwork(): Promise<void> {
+    const { tcp, tls } = this.#options
+    if (tcp) this.#network.tcp = await listenTcp(tcp, (socket) => this.#accept(socket, false))
+    if (tls)
+      this.#network.tls = await listenTls(tls, {
+        accept: (socket) => this.#accept(socket, true),
+        refused: (error) => {
+          this.stats.tlsRefused++
+          this.#log.warn({ error: messageOf(error) }, 'TLS handshake failed')
+        },
+      })
+  }
+
+  #accept(socket: Socket, isSecure: boolean): void {
+    const { clientsMax = 5000, sasl } = this.#options
+    const number = this.stats.clientsAccepted + 1
+    const isFull = this.#connections.size >= clientsMax
+    if (isFull || (this.faults.isActive && this.faults.at(['reject'], { connection: number }).length > 0)) {
       this.stats.clientsRefused++
       socket.destroy()
       return
     }
     this.stats.clientsAccepted++
-    this.#connections.add(new Connection(socket, options.shared))
+    const authentication = new Authentication(sasl, isSecure)
+    this.#connections.add(new Connection({ socket, number, authentication }, this.#shared))
     this.stats.clients = this.#connections.size
   }
 }

@@ -7,6 +7,8 @@ export interface SimulatorStats {
   clientsAccepted: number
   /** Connections closed at once because `clientsMax` were there. */
   clientsRefused: number
+  /** TLS handshakes that failed: no certificate, a wrong one, or no TLS at all. */
+  tlsRefused: number
   /** Clients cut because they did not read. */
   clientsCut: number
   /** Pings sent to clients that were silent. */
@@ -31,6 +33,7 @@ export function createStats(): SimulatorStats {
     registrations: 0,
     clientsAccepted: 0,
     clientsRefused: 0,
+    tlsRefused: 0,
     clientsCut: 0,
     pings: 0,
     keepaliveTimeouts: 0,

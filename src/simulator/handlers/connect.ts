@@ -1,8 +1,6 @@
 import { enums, remote } from '../../libvirt/index.ts'
 import { flag, type Handler, handles } from './handler.ts'
 
-/** `REMOTE_AUTH_NONE` of remote_protocol.x. */
-const AUTH_NONE = 0
 /** `VIR_DRV_FEATURE_…` of src/libvirt_internal.h: what a client asks for by number. */
 const FEATURE_KEEPALIVE = 10
 const FEATURE_EVENT_CALLBACK = 14
@@ -21,10 +19,26 @@ const CONNECT_FLAGS = 3
 export const HYPERVISOR_URI = 'test:///default'
 
 const early = { early: true }
+const login = { early: true, beforeLogin: true }
 
 /** Opening, closing and questions about the connection. */
 export const CONNECT_HANDLERS: readonly Handler[] = [
-  handles(remote.REMOTE_PROC_AUTH_LIST, () => ({ types: [AUTH_NONE] }), early),
+  handles(remote.REMOTE_PROC_AUTH_LIST, (_, { session }) => ({ types: session.authentication.types }), login),
+  handles(
+    remote.REMOTE_PROC_AUTH_SASL_INIT,
+    (_, { session }) => ({ mechlist: session.authentication.mechanisms }),
+    login,
+  ),
+  handles(
+    remote.REMOTE_PROC_AUTH_SASL_START,
+    ({ mech, nil, data }, { session }) => session.authentication.start(mech, nil === 0 ? data : undefined),
+    login,
+  ),
+  handles(
+    remote.REMOTE_PROC_AUTH_SASL_STEP,
+    ({ nil, data }, { session }) => session.authentication.step(nil === 0 ? data : undefined),
+    login,
+  ),
   handles(
     remote.REMOTE_PROC_CONNECT_SUPPORTS_FEATURE,
     ({ feature }, { session }) => {

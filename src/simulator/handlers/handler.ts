@@ -9,6 +9,7 @@ import {
   rpc,
 } from '../../libvirt/index.ts'
 import { XdrReader } from '../../xdr/index.ts'
+import type { Authentication } from '../authentication.ts'
 import { refusal } from '../errors.ts'
 import type { Hypervisor } from '../hypervisor.ts'
 
@@ -19,6 +20,7 @@ export interface Session {
   /** Ends the connection after the reply. */
   close(): void
   enableKeepalive(): void
+  readonly authentication: Authentication
   setCloseCallback(wanted: boolean): void
   /** Registers for events; returns the callback id. `key`: UUID or name of the one object that is wanted. */
   register(options: { object: LibvirtEvent['object']; eventId: number; key: string | undefined }): number
@@ -43,19 +45,22 @@ export interface Handler {
   readonly writes: boolean
   /** Allowed before the hypervisor is open. */
   readonly early: boolean
-  /** The reply's packet. @throws {SimulatorError} `ERR_SIMULATOR_REFUSED` when the call is refused. */
-  answer(packet: Packet, context: CallContext): Buffer
+  /** Allowed before the client has logged in. */
+  readonly beforeLogin: boolean
+  /** The reply's packet, at once or later. @throws {SimulatorError} `ERR_SIMULATOR_REFUSED` when the call is refused. */
+  answer(packet: Packet, context: CallContext): Buffer | Promise<Buffer>
 }
 
 interface HandlerOptions {
   readonly writes?: boolean
   readonly early?: boolean
+  readonly beforeLogin?: boolean
 }
 
 /** Binds a procedure to the function that answers it. */
 export function handles<Args, Result>(
   procedure: Procedure<Args, Result>,
-  run: (args: Args, context: CallContext) => Result,
+  run: (args: Args, context: CallContext) => Result | Promise<Result>,
   options: HandlerOptions = {},
 ): Handler {
   return {
@@ -63,9 +68,20 @@ export function handles<Args, Result>(
     name: procedure.name,
     writes: options.writes ?? false,
     early: options.early ?? false,
+    beforeLogin: options.beforeLogin ?? false,
     answer(packet, context) {
       const result = run(decodeArgs(procedure, packet), context)
-      const header = { ...packet, type: rpc.VIR_NET_REPLY, status: rpc.VIR_NET_OK }
+      const { program, version, procedure: number, serial } = packet
+      const header = {
+        program,
+        version,
+        procedure: number,
+        serial,
+        type: rpc.VIR_NET_REPLY,
+        status: rpc.VIR_NET_OK,
+      }
+      if (result instanceof Promise)
+        return result.then((later) => encodePacket(header, procedure.result, later))
       return encodePacket(header, procedure.result, result)
     },
   }
