@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { copyFileSync, readdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
@@ -60,6 +60,39 @@ test(
     await watching.lines(/ test VIR_DOMAIN_EVENT_RESUMED$/, 3)
   },
 )
+
+test('list-guests.ts lists what there is', needs(LIBVIRTD), async () => {
+  tried.add('list-guests.ts')
+  await using daemon = await startLibvirtd()
+  await using listing = example('list-guests.ts', daemon.uri)
+  await listing.lines(
+    /^test VIR_DOMAIN_RUNNING 2 vCPU 2097152 KiB \{ 'state.state': 1, 'state.reason': 0 \}$/,
+  )
+})
+
+test('save-volume.ts saves a volume, and says what is wrong', needs(LIBVIRTD), async () => {
+  tried.add('save-volume.ts')
+  await using daemon = await startLibvirtd()
+  const uri = `qemu+unix:///system?socket=${daemon.socketPath}`
+  const folder = join(daemon.dir, 'pool')
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'v.img'), 'what is in it')
+  const args = ['-q', '-c', uri, 'pool-create-as', 'p', 'dir', '--target', folder]
+  await run(VIRSH, args)
+  const file = join(daemon.dir, 'copy')
+  await using saving = example('save-volume.ts', uri, 'p', 'v.img', file)
+  await saving.lines(/copy: 13 bytes/)
+  assert.equal(readFileSync(file, 'utf8'), 'what is in it')
+  await using failing = example('save-volume.ts', uri, 'no-such', 'v.img', file)
+  await failing.lines(/^ERR_LIBVIRT_REMOTE: .*no-such/, 1, 'stderr')
+})
+
+test('test-your-tool.ts sees what a dying daemon does', async () => {
+  tried.add('test-your-tool.ts')
+  await using trying = example('test-your-tool.ts')
+  await trying.lines(/^ERR_LIBVIRT_CLOSED may have executed: true$/)
+  await trying.lines(/^it is paused$/)
+})
 
 test('every example is run', () => {
   assert.deepEqual(readdirSync(EXAMPLES).sort(), [...tried].sort())
