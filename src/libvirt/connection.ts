@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import { addAbortSignal, type Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Backoff } from '../core/backoff.ts'
 import type { CredentialsSource } from './authenticate.ts'
@@ -9,11 +9,13 @@ import { type EventFilter, type FilteredEvent, kindsOf } from './event-filter.ts
 import { EventHub, type EventStream } from './event-hub.ts'
 import { type Keepalive, type Link, openLink } from './link.ts'
 import { ConnectCalls } from './objects/index.ts'
+import type { Packet } from './packets.ts'
 import type { LibvirtEvent } from './protocol/events.gen.ts'
 import type { Procedure } from './protocol/procedure.ts'
 import { QemuProgram, RemoteProgram } from './protocol/programs.gen.ts'
 import * as remote from './protocol/remote.gen.ts'
 import type { RpcStats } from './rpc-client.ts'
+import { protocolError } from './rpc-errors.ts'
 import { resolveTarget, type Target } from './uri.ts'
 
 /** Keepalive as virsh and libvirtd do it by default. */
@@ -186,6 +188,7 @@ export class Connection extends ConnectCalls implements AsyncDisposable {
   /**
    * Calls a procedure that has a stream and returns that stream: readable, writable or both as the procedure is.
    * It has a connection to the daemon of its own, so that a consumer which stops reading stops its source and nothing else.
+   * `signal` ends the stream, too.
    *
    * @throws {LibvirtError} as `connect` and `call`.
    */
@@ -196,7 +199,14 @@ export class Connection extends ConnectCalls implements AsyncDisposable {
   ): Promise<Duplex> {
     if (!this.#link) throw this.#noLink(procedure.name)
     // Without keepalive: a paused stream could not answer.
-    const link = await this.#openLink({ keepalive: undefined, signal: options.signal, onClosed: () => {} })
+    const link = await this.#openLink({
+      keepalive: undefined,
+      signal: options.signal,
+      onMessage: (packet) => {
+        throw protocolError(packet, 'an event on the connection of a stream')
+      },
+      onClosed: () => {},
+    })
     const end = (): void => {
       this.#streams.delete(link)
       link.client.fail(new LibvirtError('ERR_LIBVIRT_CLOSED', 'the stream has ended'))
@@ -205,7 +215,7 @@ export class Connection extends ConnectCalls implements AsyncDisposable {
     try {
       const stream = await link.client.openStream(procedure, args, options)
       stream.once('close', end)
-      return stream
+      return options.signal ? addAbortSignal(options.signal, stream) : stream
     } catch (error) {
       end()
       throw error
@@ -272,6 +282,7 @@ export class Connection extends ConnectCalls implements AsyncDisposable {
   async #openLink(options: {
     keepalive: Keepalive | undefined
     signal: AbortSignal | undefined
+    onMessage: (packet: Packet) => void
     onClosed: (link: Link, error: LibvirtError) => void
   }): Promise<Link> {
     const link: Link = await openLink({
@@ -280,7 +291,7 @@ export class Connection extends ConnectCalls implements AsyncDisposable {
       environment: this.#environment,
       credentials: this.#options.credentials,
       keepalive: options.keepalive,
-      onMessage: (packet) => this.#hub.deliver(packet),
+      onMessage: options.onMessage,
       onClosed: (error) => options.onClosed(link, error),
       signal: options.signal,
     })
@@ -292,6 +303,7 @@ export class Connection extends ConnectCalls implements AsyncDisposable {
     const link = await this.#openLink({
       keepalive: this.#options.keepalive ?? KEEPALIVE,
       signal,
+      onMessage: (packet) => this.#hub.deliver(packet),
       onClosed: (closed, error) => this.#lost(closed, error),
     })
     try {

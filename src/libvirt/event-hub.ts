@@ -4,6 +4,7 @@ import { EventRegistry, isUnsupported } from './event-registry.ts'
 import type { Packet } from './packets.ts'
 import type { EventKind, LibvirtEvent } from './protocol/events.gen.ts'
 import type { RpcClient } from './rpc-client.ts'
+import { protocolError } from './rpc-errors.ts'
 
 /** What happened to the connection itself, told among the events in its place. */
 export type ConnectionEvent =
@@ -108,7 +109,9 @@ export class EventHub {
 
   /** Takes one message from the daemon. @throws {LibvirtError} when it is no event that was registered. */
   deliver(packet: Packet): void {
-    this.#registry?.deliver(packet)
+    if (this.#registry) this.#registry.deliver(packet)
+    // While we leave, what was registered may still come.
+    else if (!this.#failure) throw protocolError(packet, 'an event before any was registered')
   }
 
   /** Begins a subscription; its kinds are registered now, or as soon as there is a connection. */

@@ -96,6 +96,17 @@ test('an upload that the daemon aborts is an error of the stream', live, async (
   )
 })
 
+test('a signal ends a stream that nobody reads', live, async () => {
+  const vol = await volume('signalled')
+  const abort = new AbortController()
+  const download = await connection.remote.storageVolDownload(whole(vol), { signal: abort.signal })
+  const failed = once(download, 'error')
+  abort.abort(new Error('enough'))
+  const [error] = await failed
+  assert.equal(error.name, 'AbortError')
+  await connection.remote.connectGetHostname()
+})
+
 test('closing the connection ends its streams', live, async () => {
   const own = await connect({ uri: connection.uri })
   const vol = await volume('closing')
