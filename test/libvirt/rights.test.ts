@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { chmodSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { connect } from '../../src/libvirt/index.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Connection, connect } from '../../src/libvirt/index.ts'
 import { LIBVIRTD, startLibvirtd, type TestDaemon } from '../support/libvirtd.ts'
-import { needs } from '../support/peers.ts'
+import { needs, tempDir } from '../support/peers.ts'
 
 const NOBODY = 65_534
 const live = needs(LIBVIRTD)
@@ -55,3 +56,47 @@ test('a user whom polkit does not let in is told of the rule and the group', roo
     },
   )
 })
+
+test('the daemon of a user who has none yet is started', root, async () => {
+  using dir = tempDir()
+  chmodSync(dir.path, 0o777)
+  // This process is nobody only in part, and a daemon that is root in part refuses to start.
+  const daemonAsNobody = join(dir.path, 'daemon')
+  writeFileSync(
+    daemonAsNobody,
+    `#!/bin/sh\nexec setpriv --reuid=${NOBODY} --regid=${NOBODY} --keep-groups ${LIBVIRTD} "$@"\n`,
+  )
+  chmodSync(daemonAsNobody, 0o755)
+  const env = {
+    XDG_RUNTIME_DIR: dir.path,
+    HOME: dir.path,
+    PATH: process.env['PATH'],
+    VIRTD_PATH: daemonAsNobody,
+  }
+  const open = (): Promise<Connection> =>
+    connect({ uri: 'qemu:///session', environment: { env, uid: NOBODY } })
+  const connection = await asNobody(open)
+  const pid = Number(readFileSync(join(dir.path, 'libvirt/libvirtd.pid'), 'utf8'))
+  try {
+    assert.equal(connection.uri, 'qemu:///session')
+    assert.deepEqual(await connection.listAllDomains(), [])
+    await connection.close()
+    // The second finds the one that is there.
+    const second = await asNobody(open)
+    assert.equal(Number(readFileSync(join(dir.path, 'libvirt/libvirtd.pid'), 'utf8')), pid)
+    await second.close()
+  } finally {
+    process.kill(pid, 'SIGTERM')
+    while (isAlive(pid)) await delay(20)
+  }
+})
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return !readFileSync(`/proc/${pid}/status`, 'utf8').includes('State:\tZ')
+  } catch {
+    // It has ended.
+    return false
+  }
+}

@@ -12,7 +12,7 @@ export async function openTransport(
   environment: ClientEnvironment,
   signal?: AbortSignal,
 ): Promise<Transport> {
-  if (route.transport === 'unix') return await connectUnix(route, signal)
+  if (route.transport === 'unix') return await connectUnix(route, signal, environment.env)
   if (route.transport === 'tcp') return await connectTcp(route, signal)
   if (route.transport === 'tls') return await connectTls(route, environment, signal)
   return await startCommand(route, signal)

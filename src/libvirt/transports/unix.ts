@@ -21,6 +21,7 @@ const DAEMON_START = { totalMs: 5000, everyMs: 10 }
 export async function connectUnix(
   { socketPath, daemon }: { readonly socketPath: string; readonly daemon?: string | undefined },
   signal?: AbortSignal,
+  env: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Transport> {
   if (Buffer.byteLength(socketPath) > SOCKET_PATH_BYTES_MAX)
     throw new LibvirtError(
@@ -34,7 +35,7 @@ export async function connectUnix(
     if (signal?.aborted) throw error
     if (!daemon || !isNobody(error)) throw connectError(socketPath, error)
   }
-  await startDaemon(daemon, socketPath)
+  await startDaemon(daemon, socketPath, env)
   return await waitUnix(socketPath, signal)
 }
 
@@ -63,11 +64,15 @@ function isNobody(error: unknown): boolean {
 }
 
 /** A user's own daemon lives on after us and ends by itself, 120 s after its last client (virNetSocketForkDaemon). */
-async function startDaemon(program: string, socketPath: string): Promise<void> {
+async function startDaemon(
+  program: string,
+  socketPath: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   try {
     mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 })
-    const child = spawn(program, ['--timeout=120'], { detached: true, stdio: 'ignore', cwd: '/' })
+    const child = spawn(program, ['--timeout=120'], { detached: true, stdio: 'ignore', cwd: '/', env })
     child.once('spawn', resolve).once('error', reject)
     await promise
     child.unref()
