@@ -96,8 +96,13 @@ class Subscription extends EventQueue<LibvirtEvent | ConnectionEvent> {
   }
 
   override close(failure?: unknown): void {
-    this.#ready.reject(failure ?? new LibvirtError('ERR_LIBVIRT_CLOSED', 'the connection was closed'))
+    this.ended(failure)
     super.close(failure)
+  }
+
+  /** Nobody who waits for the registration waits for ever. */
+  ended(reason?: unknown): void {
+    this.#ready.reject(reason ?? new LibvirtError('ERR_LIBVIRT_CLOSED', 'the subscription has ended'))
   }
 }
 
@@ -119,12 +124,17 @@ export class EventHub {
     kinds: readonly EventKind[],
     options: { limit: number; signal?: AbortSignal | undefined },
   ): Subscription {
+    const { limit, signal } = options
+    const isAborted = signal?.aborted ?? false
     const subscription: Subscription = new Subscription(kinds, {
-      ...options,
+      limit,
+      signal: isAborted ? undefined : signal,
       onEnd: () => this.#left(subscription, kinds),
     })
-    if (options.signal?.aborted) subscription.close(options.signal.reason)
-    else if (this.#failure) subscription.close(this.#failure)
+    if (isAborted) {
+      subscription.ended(signal?.reason)
+      void subscription.return()
+    } else if (this.#failure) subscription.close(this.#failure)
     else {
       this.#subscriptions.add(subscription)
       if (this.#registry) void this.#join(this.#registry, subscription)
@@ -202,6 +212,7 @@ export class EventHub {
 
   #left(subscription: Subscription, kinds: readonly EventKind[]): void {
     this.#subscriptions.delete(subscription)
+    subscription.ended()
     const registry = this.#registry
     if (registry) for (const kind of kinds) void registry.leave(kind, subscription)
   }

@@ -226,6 +226,7 @@ export class RpcClient {
   #giveUpOverdue(): void {
     const now = performance.now()
     for (const call of [...this.#inFlight.values(), ...this.#waiting]) {
+      if (this.#failure) return
       if (call.abandoned) continue
       if (call.deadline > now) this.#deadlines.atLatest(call.deadline)
       else {
@@ -251,7 +252,8 @@ export class RpcClient {
       try {
         packet = call.packet(serial)
       } catch (error) {
-        call.fail(error)
+        const text = `${call.procedure.name}: ${messageOf(error)}`
+        call.fail(new LibvirtError('ERR_LIBVIRT_ARGUMENT', text, { cause: error, mayHaveExecuted: false }))
         continue
       }
       this.#serial = (this.#serial + 1) >>> 0

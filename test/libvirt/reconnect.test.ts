@@ -204,6 +204,21 @@ test('a daemon that answers none of the calls it has is left, and another connec
   assert.equal(connection.stats.reconnects, 1)
 })
 
+test('a subscription that was given up, before or while it is registered, is no burden', async () => {
+  await using there = await simulated()
+  await using connection = await connect({ uri: there.uri })
+  const never = connection.events(undefined, { signal: AbortSignal.abort(new Error('never')) })
+  await assert.rejects(never.ready, /never/)
+  assert.deepEqual(await never.next(), { done: true, value: undefined })
+  const abort = new AbortController()
+  there.relay.mute = true
+  const late = connection.events(undefined, { signal: abort.signal })
+  abort.abort()
+  await assert.rejects(late.ready, { code: 'ERR_LIBVIRT_CLOSED' })
+  assert.deepEqual(await late.next(), { done: true, value: undefined })
+  there.relay.mute = false
+})
+
 test('closing during an outage ends everything at once', async () => {
   await using there = await simulated()
   const connection = await connect({ uri: there.uri })
