@@ -61,7 +61,7 @@ test(
   },
 )
 
-test('list-guests.ts lists what there is', needs(LIBVIRTD), async () => {
+test('list-guests.ts lists what there is', needs(LIBVIRTD, VIRSH), async () => {
   tried.add('list-guests.ts')
   await using daemon = await startLibvirtd()
   await using listing = example('list-guests.ts', daemon.uri)
@@ -70,7 +70,7 @@ test('list-guests.ts lists what there is', needs(LIBVIRTD), async () => {
   )
 })
 
-test('save-volume.ts saves a volume, and says what is wrong', needs(LIBVIRTD), async () => {
+test('save-volume.ts saves a volume, and says what is wrong', needs(LIBVIRTD, VIRSH), async () => {
   tried.add('save-volume.ts')
   await using daemon = await startLibvirtd()
   const uri = `qemu+unix:///system?socket=${daemon.socketPath}`
