@@ -2,8 +2,8 @@ export { BusToSalt } from './bus-to-salt.ts'
 export { BridgeError } from './errors.ts'
 export { eventData, uriTag } from './libvirt-event-data.ts'
 export { selectKinds, validFilters } from './libvirt-event-names.ts'
+export { DEFAULT_TAG_PREFIX } from './libvirt-relay.ts'
 export {
-  DEFAULT_TAG_PREFIX,
   type EngineState,
   type EngineStats,
   LibvirtToBus,

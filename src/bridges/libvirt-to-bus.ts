@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Bus, BusEvent, type PayloadCodec } from '../bus/index.ts'
+import type { Bus, PayloadCodec } from '../bus/index.ts'
 import { Backoff } from '../core/backoff.ts'
 import { codeOf, messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import { Inventory } from '../guests/index.ts'
 import {
   type Connection,
   type ConnectionState,
@@ -11,13 +12,9 @@ import {
   type EventKind,
   type EventStream,
   LibvirtError,
-  type LibvirtEvent,
 } from '../libvirt/index.ts'
-import { eventData, uriTag } from './libvirt-event-data.ts'
 import { type NamedKind, selectKinds } from './libvirt-event-names.ts'
-
-/** The prefix that the Salt engine has by default. */
-export const DEFAULT_TAG_PREFIX = 'salt/engines/libvirt_events'
+import { Relay } from './libvirt-relay.ts'
 
 /** First and longest wait before a daemon is tried again, in milliseconds. */
 const RECONNECT = { firstMs: 250, maxMs: 30_000 }
@@ -56,6 +53,8 @@ export interface EngineStats {
   dropped: number
   /** Times the connection was lost or could not be made. */
   failures: number
+  /** Events that happened unseen and were told after a reconnect. */
+  resynced: number
 }
 
 /**
@@ -63,13 +62,14 @@ export interface EngineStats {
  * Comes back by itself when the daemon does, with growing pauses between the attempts.
  */
 export class LibvirtToBus implements AsyncDisposable {
-  readonly stats: EngineStats = { published: 0, dropped: 0, failures: 0 }
+  readonly stats: EngineStats = { published: 0, dropped: 0, failures: 0, resynced: 0 }
   readonly #options: LibvirtToBusOptions
   readonly #kinds: readonly NamedKind[]
   readonly #names: ReadonlyMap<EventKind['kind'], string>
   readonly #abort = new AbortController()
   readonly #backoff = new Backoff(RECONNECT)
   readonly #ready = Promise.withResolvers<string>()
+  readonly #inventory = new Inventory()
   #state: EngineState = { state: 'connecting' }
   #running: Promise<void> | undefined
 
@@ -147,7 +147,10 @@ export class LibvirtToBus implements AsyncDisposable {
     this.#registered(connection, events)
     this.#backoff.reset()
     this.#ready.resolve(connection.uri)
-    await this.#relay(events, connection)
+    await new Relay(
+      { connection, events, kinds: this.#kinds, inventory: this.#inventory, stats: this.stats },
+      this.#options,
+    ).run((gapMs) => this.#registered(connection, events, gapMs))
   }
 
   /** The connection comes back by itself; here its attempts are told. */
@@ -170,36 +173,6 @@ export class LibvirtToBus implements AsyncDisposable {
       'libvirt events registered',
     )
     this.#enter({ state: 'ready', uri, sinceMs: Date.now() })
-  }
-
-  async #relay(events: EventStream, connection: Connection): Promise<void> {
-    const { uri } = connection
-    const prefix = `${this.#options.tagPrefix ?? DEFAULT_TAG_PREFIX}/${uriTag(uri)}`
-    const tags = new Map(
-      this.#kinds.map(({ object, name, kind }) => [`${object}/${kind.kind}`, `${prefix}/${object}/${name}`]),
-    )
-    let dropped = 0
-    for await (const event of events) {
-      if (events.dropped > dropped) {
-        this.stats.dropped += events.dropped - dropped
-        this.#options.log.warn({ uri, dropped: events.dropped }, 'libvirt events lost: not read in time')
-        dropped = events.dropped
-      }
-      if (event.object === 'connection') {
-        if (event.kind === 'reconnected') this.#registered(connection, events, event.gapMs)
-        continue
-      }
-      const tag = tags.get(`${event.object}/${event.kind}`)
-      if (tag) this.#publish(tag, event, uri)
-    }
-  }
-
-  #publish(tag: string, event: LibvirtEvent, uri: string): void {
-    const { bus, codec, stamp } = this.#options
-    const data = eventData(event, uri, this.#names.get(event.kind) ?? event.kind)
-    data['_stamp'] = stamp()
-    bus.publish(BusEvent.of(tag, data, codec))
-    this.stats.published++
   }
 
   #enter(state: EngineState): void {

@@ -38,6 +38,8 @@ export interface EventStream<Event extends LibvirtEvent = LibvirtEvent>
   readonly skipped: readonly SkippedKind[]
   /** Settles when the daemon has registered all kinds: what happens from then on is told. Rejects as the iterator throws. */
   readonly ready: Promise<void>
+  /** The oldest event that waits, without waiting for one. */
+  poll(): Event | ConnectionEvent | undefined
 }
 
 class Subscription extends EventQueue<LibvirtEvent | ConnectionEvent> {
