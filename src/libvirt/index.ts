@@ -15,6 +15,7 @@ export type { ConnectionEvent, EventStream, SkippedKind } from './event-hub.ts'
 export type { Keepalive } from './link.ts'
 export { nameOf } from './name-of.ts'
 export {
+  type BlockJobInfo,
   type Description,
   type DescriptionValue,
   Domain,

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Caller, CallOptions } from '../caller.ts'
+import { virNodeGetMemoryStatsAllCells } from '../protocol/enums.gen.ts'
 import type { Procedure } from '../protocol/procedure.ts'
 import * as remote from '../protocol/remote.gen.ts'
 import { type Description, parseDescription } from './description.ts'
@@ -72,6 +73,19 @@ export abstract class ConnectCalls implements Caller {
   /** `virNodeGetFreeMemory`, in bytes. */
   async getFreeMemory(options?: CallOptions): Promise<number | bigint> {
     return (await this.call(remote.REMOTE_PROC_NODE_GET_FREE_MEMORY, undefined, options)).freeMem
+  }
+
+  /** `virNodeGetMemoryStats` in KiB: `{ total, free, buffers, cached }`; `cell` is one NUMA cell, without it all. */
+  async getNodeMemoryStats(
+    options: FlagOptions & { readonly cell?: number } = {},
+  ): Promise<Readonly<Record<string, number | bigint>>> {
+    const { cell = virNodeGetMemoryStatsAllCells.VIR_NODE_MEMORY_STATS_ALL_CELLS } = options
+    const args = { cellNum: cell, flags: flagsOf(options) }
+    const procedure = remote.REMOTE_PROC_NODE_GET_MEMORY_STATS
+    // The daemon wants to be asked for exactly as many as there are.
+    const { nparams } = await this.call(procedure, { ...args, nparams: 0 }, options)
+    const { params } = await this.call(procedure, { ...args, nparams }, options)
+    return Object.fromEntries(params.map(({ field, value }) => [field, value]))
   }
 
   /** `virConnectListAllDomains` in one call; flags of virConnectListAllDomainsFlags, all without. */

@@ -58,4 +58,12 @@ export class DomainSnapshot {
     const { snap } = await this.#caller.call(remote.REMOTE_PROC_DOMAIN_SNAPSHOT_GET_PARENT, args, options)
     return new DomainSnapshot(this.#caller, snap)
   }
+
+  /** `virDomainSnapshotListAllChildren`; flags of virDomainSnapshotListFlags. */
+  async listAllChildren(options?: FlagOptions): Promise<DomainSnapshot[]> {
+    const args = { snapshot: this.#snap, need_results: 1, flags: flagsOf(options) }
+    const procedure = remote.REMOTE_PROC_DOMAIN_SNAPSHOT_LIST_ALL_CHILDREN
+    const { snapshots } = await this.#caller.call(procedure, args, options)
+    return snapshots.map((snap) => new DomainSnapshot(this.#caller, snap))
+  }
 }

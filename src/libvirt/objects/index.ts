@@ -1,6 +1,6 @@
 export { ConnectCalls, type DomainStats, type NodeInfo } from './connect-calls.ts'
 export { type Description, type DescriptionValue, parseDescription } from './description.ts'
-export { Domain, type DomainInfo } from './domain.ts'
+export { type BlockJobInfo, Domain, type DomainInfo } from './domain.ts'
 export { DomainSnapshot } from './domain-snapshot.ts'
 export { Network } from './network.ts'
 export { NodeDevice } from './node-device.ts'

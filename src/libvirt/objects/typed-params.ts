@@ -34,6 +34,11 @@ export function paramsOf(list: readonly RemoteTypedParam[]): TypedParams {
   )
 }
 
+/** Whether there are plain numbers, whose types only the daemon knows. */
+export function hasUntyped(params: SettableParams): boolean {
+  return Object.values(params).some((given) => typeof given === 'number' || typeof given === 'bigint')
+}
+
 /**
  * Turns a plain object into what a daemon takes. `known`: parameters of the same names as the daemon gave them, for the
  * types of plain numbers.

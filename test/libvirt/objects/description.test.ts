@@ -24,6 +24,28 @@ test('attributes, text, lists and the one that could be several', async () => {
   })
 })
 
+test('references, CDATA and white space are as libxml2 reads them', async () => {
+  const xml =
+    '<network a="&#xE9;&#233;"><name> a\n</name>\n <bridge name="&lt;&gt;&quot;&apos;"/><t><![CDATA[<&]]>&amp;</t></network>'
+  assert.deepEqual(await parseDescription(xml), {
+    network: { '@a': 'éé', name: ' a\n', bridge: { '@name': '<>"\'' }, t: '<&&' },
+  })
+  for (const reference of ['&unknown;', '&#0;', '&#xD800;', '&#x110000;', '&'])
+    await assert.rejects(parseDescription(`<a>${reference}</a>`), { code: 'ERR_LIBVIRT_BODY' }, reference)
+})
+
+test('an element that may come again is a list by its place, whatever its name', async () => {
+  const { domain } = await parseDescription(
+    '<domain><clock><timer name="rtc"/></clock><devices><disk><source><host name="h"/></source></disk></devices></domain>',
+  )
+  assert.deepEqual(domain, {
+    clock: { timer: [{ '@name': 'rtc' }] },
+    devices: { disk: [{ source: { host: [{ '@name': 'h' }] } }] },
+  })
+  const deep = `<a>${'<b>'.repeat(300)}${'</b>'.repeat(300)}</a>`
+  await assert.rejects(parseDescription(deep), { code: 'ERR_LIBVIRT_BODY' })
+})
+
 test('what is no description is a typed error', async () => {
   const bomb = '<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;">]><d>&b;</d>'
   for (const xml of ['', 'text', '<a><b></a>', '<a', bomb, `<a>${'x'.repeat(4_194_304)}</a>`])

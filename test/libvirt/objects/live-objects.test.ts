@@ -63,6 +63,9 @@ test('a connection tells about its host as libvirt-python does', live, async () 
   const code = '[c.getHostname(), c.getType(), c.getVersion(), c.getLibVersion(), c.getInfo()]'
   assert.deepEqual(ours, await python(daemon.uri, code))
   assert.ok((await connection.getCapabilities())['capabilities'])
+  // What is free changes between the two questions.
+  const { total } = await qemu.getNodeMemoryStats()
+  assert.equal(total, await python(qemu.uri, "c.getMemoryStats(-1)['total']"))
 })
 
 test('a guest is defined, found, started, changed, stopped and removed', live, async () => {
@@ -148,6 +151,13 @@ test('statistics of all guests are those of libvirt-python', live, async () => {
   )
   await guest.setSchedulerParameters({ cpu_shares: 512 }, { flags: 2 })
   assert.equal((await guest.schedulerParameters({ flags: 2 }))['cpu_shares'], 512)
+  await guest.setSchedulerParameters({ cpu_shares: { type: 'ullong', value: 513 } }, { flags: 2 })
+  assert.equal((await guest.schedulerParameters({ flags: 2 }))['cpu_shares'], 513)
+  const simple = await connection.lookupByName('test')
+  assert.deepEqual(
+    { ...(await simple.schedulerParameters()) },
+    await python(daemon.uri, "c.lookupByName('test').schedulerParameters()"),
+  )
   await guest.undefine()
 })
 
@@ -156,6 +166,11 @@ test('snapshots are taken, listed, gone back to and removed', live, async () => 
   const first = await guest.snapshotCreateXML('<domainsnapshot><name>first</name></domainsnapshot>')
   const second = await guest.snapshotCreateXML('<domainsnapshot><name>second</name></domainsnapshot>')
   assert.equal((await second.getParent()).name, 'first')
+  assert.equal((await guest.snapshotCurrent()).name, 'second')
+  assert.deepEqual(
+    (await first.listAllChildren()).map(({ name }) => name),
+    ['second'],
+  )
   assert.deepEqual([await first.isCurrent(), await second.isCurrent()], [false, true])
   assert.deepEqual((await guest.listAllSnapshots()).map(({ name }) => name).sort(), ['first', 'second'])
   await (await guest.snapshotLookupByName('first')).revert()
