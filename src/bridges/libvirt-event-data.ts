@@ -1,15 +1,8 @@
 import { enums, type LibvirtEvent, type remote } from '../libvirt/index.ts'
+import { words } from './words.ts'
 
 type Data = Record<string, unknown>
 type Words = ReadonlyMap<number, string>
-
-/** Numbers of an enum as the Salt engine writes them: the rest of the name, lower case, with spaces (`from snapshot`). */
-function words(values: Readonly<Record<string, number>>, prefix: string): Words {
-  const entries = Object.entries(values).filter(([name]) => name.startsWith(prefix))
-  return new Map(
-    entries.map(([name, value]) => [value, name.slice(prefix.length).toLowerCase().replaceAll('_', ' ')]),
-  )
-}
 
 const UNKNOWN = 'unknown'
 

@@ -3,7 +3,7 @@ import type { Bus, PayloadCodec } from '../bus/index.ts'
 import { Backoff } from '../core/backoff.ts'
 import { codeOf, messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import { Inventory } from '../guests/index.ts'
+import { Host, type HostMemory } from '../guests/index.ts'
 import {
   type Connection,
   type ConnectionState,
@@ -13,6 +13,7 @@ import {
   type EventStream,
   LibvirtError,
 } from '../libvirt/index.ts'
+import type { Enrichment, GuestFilter } from './guest-selection.ts'
 import { type NamedKind, selectKinds } from './libvirt-event-names.ts'
 import { Relay } from './libvirt-relay.ts'
 
@@ -32,6 +33,14 @@ export interface LibvirtToBusOptions {
   readonly tagPrefix?: string | undefined
   /** `all`, objects (`domain`), or kinds (`domain/lifecycle`); `all` by default. */
   readonly filters?: readonly string[] | undefined
+  /** Guests whose events are wanted; all by default. Events of other objects are not touched. */
+  readonly guests?: GuestFilter | undefined
+  /** What is added to the data of events under `virbus`; nothing by default. */
+  readonly enrich?: Enrichment | undefined
+  /** Where the guests of this connection are kept for others to see. */
+  readonly host?: Host | undefined
+  /** What is kept of this connection's guests over restarts; nothing by default. */
+  readonly memory?: HostMemory | undefined
 }
 
 /** Where a connection stands. */
@@ -55,27 +64,33 @@ export interface EngineStats {
   failures: number
   /** Events that happened unseen and were told after a reconnect. */
   resynced: number
+  /** Events of guests that `guests` does not want. */
+  filtered: number
 }
+
+/** Kinds that the inventory is kept by, whatever is published. */
+const KEEPING: EventFilter = { domain: ['lifecycle', 'metadata_change'] }
 
 /**
  * Watches one libvirt connection and publishes its events, read-only as the Salt engine does.
  * Comes back by itself when the daemon does, with growing pauses between the attempts.
  */
 export class LibvirtToBus implements AsyncDisposable {
-  readonly stats: EngineStats = { published: 0, dropped: 0, failures: 0, resynced: 0 }
+  readonly stats: EngineStats = { published: 0, dropped: 0, failures: 0, resynced: 0, filtered: 0 }
   readonly #options: LibvirtToBusOptions
   readonly #kinds: readonly NamedKind[]
   readonly #names: ReadonlyMap<EventKind['kind'], string>
   readonly #abort = new AbortController()
   readonly #backoff = new Backoff(RECONNECT)
   readonly #ready = Promise.withResolvers<string>()
-  readonly #inventory = new Inventory()
+  readonly #host: Host
   #state: EngineState = { state: 'connecting' }
   #running: Promise<void> | undefined
 
   /** @throws {BridgeError} `ERR_BRIDGE_FILTER` when a filter names no event. */
   constructor(options: LibvirtToBusOptions) {
     this.#options = options
+    this.#host = options.host ?? new Host(options.uri ?? 'default')
     this.#kinds = selectKinds(options.filters)
     this.#names = new Map(this.#kinds.map(({ kind, name }) => [kind.kind, name]))
     // Nobody has to wait for the first connection.
@@ -148,7 +163,14 @@ export class LibvirtToBus implements AsyncDisposable {
     this.#backoff.reset()
     this.#ready.resolve(connection.uri)
     await new Relay(
-      { connection, events, kinds: this.#kinds, inventory: this.#inventory, stats: this.stats },
+      {
+        connection,
+        events,
+        kinds: this.#kinds,
+        host: this.#host,
+        memory: this.#options.memory,
+        stats: this.stats,
+      },
       this.#options,
     ).run((gapMs) => this.#registered(connection, events, gapMs))
   }
@@ -165,7 +187,9 @@ export class LibvirtToBus implements AsyncDisposable {
 
   #registered(connection: Connection, events: EventStream, gapMs?: number): void {
     const { uri } = connection
-    const skipped = events.skipped.map(({ kind }) => `${kind.object}/${this.#names.get(kind.kind)}`)
+    const skipped = events.skipped
+      .filter(({ kind }) => this.#kinds.some((named) => named.kind === kind))
+      .map(({ kind }) => `${kind.object}/${this.#names.get(kind.kind)}`)
     if (skipped.length > 0) this.#options.log.info({ uri, skipped }, 'event kinds that the driver lacks')
     const gap = gapMs === undefined ? {} : { gapMs: Math.round(gapMs) }
     this.#options.log.info(
@@ -182,10 +206,9 @@ export class LibvirtToBus implements AsyncDisposable {
 
 function filterOf(kinds: readonly NamedKind[]): EventFilter {
   const filter: Record<string, string[]> = {}
-  for (const { kind } of kinds) {
-    filter[kind.object] ??= []
-    filter[kind.object]?.push(kind.kind)
-  }
+  for (const { kind } of kinds) filter[kind.object] = [...(filter[kind.object] ?? []), kind.kind]
+  for (const [object, kept] of Object.entries(KEEPING))
+    filter[object] = [...new Set([...(filter[object] ?? []), ...kept])]
   return filter as EventFilter // objects and kinds are those of EVENT_KINDS
 }
 

@@ -7,6 +7,8 @@ import { buildProgram } from './program.ts'
 const USAGE_CODES: ReadonlySet<string> = new Set([
   'ERR_CLI_DATA',
   'ERR_BRIDGE_FILTER',
+  'ERR_DAEMON_QUERY',
+  'ERR_HTTP_REFUSED',
   'ERR_SALT_TAG_EMPTY',
   'ERR_SALT_DATA_NOT_MAP',
   'ERR_CONFIG_READ',

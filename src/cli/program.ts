@@ -1,6 +1,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import type { BusOptions } from './bus-options.ts'
 import type { DemoOptions } from './demo.ts'
+import type { GuestsOptions } from './guests.ts'
 import type { UpOptions } from './up.ts'
 import { version } from './version.ts'
 import type { WatchOptions } from './watch.ts'
@@ -31,6 +32,11 @@ const sockDir = (): Option =>
     '--sock-dir <dir>',
     'folder of the event sockets (default: VIRBUS_SOCK_DIR, else /run/virbus for root, else virbus in XDG_RUNTIME_DIR)',
   )
+const stateDir = (): Option =>
+  new Option(
+    '--state-dir <dir>',
+    "folder of what is kept over restarts; '' keeps nothing (default: VIRBUS_STATE_DIR, else /var/lib/virbus for root, else virbus in XDG_STATE_HOME)",
+  )
 const wire = (text: string): Option => new Option('--wire <framing>', text).choices(WIRES)
 const minionId = (): Option =>
   new Option('--minion-id <id>', "use this minion's pair of sockets instead of the master's")
@@ -53,6 +59,7 @@ export function buildProgram(done: (exitCode: number) => void): Command {
   addDemo(program, done)
   addWatch(program, done)
   addFire(program, done)
+  addGuests(program, done)
   addCompletion(program, done)
   for (const command of program.commands) command.exitOverride().showSuggestionAfterError()
   return program
@@ -67,8 +74,9 @@ function addUp(program: Command, done: (exitCode: number) => void): void {
       'libvirt connection to watch; may be given more than once',
       (uri: string, all: string[] = []) => [...all, uri],
     )
-    .option('--config <file>', 'configuration in YAML')
+    .option('--config <file>', 'configuration in YAML; read again on SIGHUP')
     .addOption(sockDir())
+    .addOption(stateDir())
     .addOption(
       wire(
         'framing for subscribers, by their Salt release: classic (3006.9 to 3006.24), prefixed (3006.26 on), split (3007.17, 3008); default split',
@@ -149,6 +157,28 @@ function addFire(program: Command, done: (exitCode: number) => void): void {
     .action(async (tag: string, data: string, options: BusOptions) => {
       const { fire } = await import('./fire.ts')
       done(await fire(tag, data, options))
+    })
+}
+
+function addGuests(program: Command, done: (exitCode: number) => void): void {
+  const several = (value: string, before: string[] = []): string[] => [...before, value]
+  program
+    .command('guests')
+    .description('list the guests that a running virbus knows, or those of the hosts that --uri names')
+    .option('--uri <uri>', 'ask this libvirt itself, no virbus; may be given more than once', several)
+    .option('--host <glob>', 'only hosts whose URI or name matches')
+    .option('--state <state>', 'only guests in this state (running, paused, shutoff …); repeatable', several)
+    .option('--titles', "show the guests' titles")
+    .option('--json', 'one JSON array of guests; memory in KiB, CPU time in nanoseconds')
+    .addOption(sockDir())
+    .addOption(minionId())
+    .addHelpText(
+      'after',
+      "\nExamples:\n  virbus guests\n  virbus guests --state running --host 'qemu+ssh://*'\n  virbus guests --uri qemu:///system --json | jq '.[].name'",
+    )
+    .action(async (options: GuestsOptions) => {
+      const { guests } = await import('./guests.ts')
+      done(await guests(options))
     })
 }
 

@@ -1,4 +1,4 @@
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /**
@@ -10,4 +10,14 @@ export function defaultSockDir(env: Readonly<Record<string, string | undefined>>
   if (uid === 0) return '/run/virbus'
   if (env['XDG_RUNTIME_DIR']) return join(env['XDG_RUNTIME_DIR'], 'virbus')
   return join(tmpdir(), `virbus-${uid}`)
+}
+
+/**
+ * Where guests are kept over restarts: `VIRBUS_STATE_DIR` (empty: nowhere), else `/var/lib/virbus` for root, else `virbus` under
+ * `XDG_STATE_HOME` or `~/.local/state`.
+ */
+export function defaultStateDir(env: Readonly<Record<string, string | undefined>>, uid: number): string {
+  if (env['VIRBUS_STATE_DIR'] !== undefined) return env['VIRBUS_STATE_DIR']
+  if (uid === 0) return '/var/lib/virbus'
+  return join(env['XDG_STATE_HOME'] || join(homedir(), '.local/state'), 'virbus')
 }

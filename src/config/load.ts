@@ -81,8 +81,10 @@ function describe(issue: z.core.$ZodIssue, parent: readonly PropertyKey[] = []):
   // The branch that got furthest is the one that was meant.
   const branches = issue.errors.map((errors) => errors.flatMap((inner) => describe(inner, path)))
   const deepest = branches.toSorted((a, b) => depth(b) - depth(a))[0]
-  const isEngine = deepest !== undefined && depth(deepest) > path.length
-  return isEngine ? deepest : [{ path, text: "expected 'libvirt_events' or a map of it to its settings" }]
+  if (deepest !== undefined && depth(deepest) > path.length) return deepest
+  const isEngine = path[0] === 'engines' && path.length === 2
+  if (isEngine) return [{ path, text: "expected 'libvirt_events' or a map of it to its settings" }]
+  return [{ path, text: branches.flatMap((branch) => branch.map(({ text }) => text)).join(', or ') }]
 }
 
 function depth(complaints: readonly Complaint[]): number {

@@ -8,12 +8,37 @@ export interface EngineConfig {
   readonly tag_prefix?: string | undefined
   /** `all`, objects (`domain`) or kinds (`domain/lifecycle`). */
   readonly filters?: string[] | undefined
+  /** Guests whose events are wanted: those that any of these fits; all guests when the key is absent. */
+  readonly guests?: GuestsConfig | undefined
+  /** What is added to the data of events under `virbus`; nothing when the key is absent. */
+  readonly enrich?: EnrichConfig | undefined
+}
+
+/** Which guests an engine tells of. */
+interface GuestsConfig {
+  /** Globs over names. */
+  readonly names?: string[] | undefined
+  readonly uuids?: string[] | undefined
+  /** Namespaces of metadata elements, or these with a glob over the element's text. */
+  readonly metadata?: { readonly uri: string; readonly text?: string | undefined }[] | undefined
+}
+
+/** What an engine adds to events. */
+interface EnrichConfig {
+  /** The host's own name. */
+  readonly host?: boolean | undefined
+  /** The guest's title. */
+  readonly title?: boolean | undefined
+  /** Namespaces of metadata elements. */
+  readonly metadata?: string[] | undefined
 }
 
 /** A configuration as it is written, all keys optional. */
 export interface Config {
   /** Folder of the event sockets. */
   readonly sock_dir?: string | undefined
+  /** Folder of what is kept over restarts; empty: nothing is kept. */
+  readonly state_dir?: string | undefined
   /** Framing of the event sockets, by the clients' Salt release. */
   readonly wire?: 'classic' | 'prefixed' | 'split' | undefined
   /** Serve this minion's pair of sockets, not the master's. */
@@ -24,11 +49,41 @@ export interface Config {
   readonly engines?: { readonly libvirt_events: EngineConfig }[] | undefined
 }
 
+/** A guest filter that names nothing would silently let nothing through. */
+const some = <T extends z.ZodType>(item: T) => z.array(item).min(1).max(1000).optional()
+
+const metadataFilter = z.union([
+  z
+    .string()
+    .min(1)
+    .transform((uri) => ({ uri })),
+  z.strictObject({ uri: z.string().min(1), text: z.string().optional() }),
+])
+
+const guests = z
+  .strictObject({
+    names: some(z.string().min(1)),
+    uuids: some(z.uuid('not a UUID').toLowerCase()),
+    metadata: some(metadataFilter),
+  })
+  .refine(
+    (value) => Object.values(value).some((list) => list !== undefined),
+    'expected names, uuids or metadata',
+  )
+
+const enrich = z.strictObject({
+  host: z.boolean().optional(),
+  title: z.boolean().optional(),
+  metadata: some(z.string().min(1)),
+})
+
 const engineSettings = z
   .strictObject({
     uri: z.string().min(1).optional(),
     tag_prefix: z.string().min(1).max(1024).optional(),
     filters: z.array(z.string()).min(1).optional(),
+    guests: guests.optional(),
+    enrich: enrich.optional(),
   })
   .nullable()
   .transform((settings) => settings ?? {})
@@ -41,6 +96,7 @@ const engine = z.union([
 
 export const configSchema: z.ZodType<Config> = z.strictObject({
   sock_dir: z.string().min(1).optional(),
+  state_dir: z.string().optional(),
   wire: z.enum(['classic', 'prefixed', 'split']).optional(),
   minion_id: z.string().min(1).max(255).optional(),
   log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),

@@ -1,9 +1,13 @@
 import { mkdir } from 'node:fs/promises'
-import { BusToSalt, type EngineStats, LibvirtToBus } from '../bridges/index.ts'
+import { join } from 'node:path'
+import { BusToSalt, type EngineState, type EngineStats, type LibvirtToBus } from '../bridges/index.ts'
 import { Bus, type BusStats } from '../bus/index.ts'
 import type { EngineConfig } from '../config/index.ts'
 import { CleanupStack } from '../core/cleanup-stack.ts'
+import { codeOf, messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import { GuestStore, type Hosts } from '../guests/index.ts'
+import { ControlServer } from '../http/index.ts'
 import {
   type Dialect,
   EventPublisher,
@@ -12,8 +16,14 @@ import {
   type PullerStats,
   StampClock,
   socketPaths,
+  UnixServer,
 } from '../salt/index.ts'
 import { msgpackCodec } from './codec.ts'
+import { Engines, type EnginesChange } from './engines.ts'
+import { guestsRoute } from './routes.ts'
+
+/** Commands that ask a running virbus at the same time. */
+const CONTROL_CONNECTIONS_MAX = 64
 
 /** What to run. */
 export interface DaemonOptions {
@@ -25,16 +35,26 @@ export interface DaemonOptions {
   readonly minionId?: string | undefined
   /** libvirt connections to watch. */
   readonly engines: readonly EngineConfig[]
+  /** Folder in which guests are kept over restarts; made where it is missing; without it nothing is kept. */
+  readonly stateDir?: string | undefined
   readonly log: Logger
+}
+
+/** Paths of the sockets: those of Salt's bus, and the one for questions to this process (HTTP). */
+export interface DaemonSockets {
+  readonly pub: string
+  readonly pull: string
+  readonly control: string
 }
 
 interface Parts {
   readonly bus: Bus
-  readonly engines: readonly LibvirtToBus[]
-  readonly sockets: { readonly pub: string; readonly pull: string }
+  readonly engines: Engines
+  readonly sockets: DaemonSockets
   readonly publisher: EventPublisher
   readonly puller: EventPuller
   readonly toSalt: BusToSalt
+  readonly store: GuestStore | undefined
   readonly stack: CleanupStack
 }
 
@@ -45,33 +65,53 @@ export interface DaemonStats {
   readonly puller: PullerStats
   /** Events between the bus and the sockets: dropped because they came too fast, refused because they are no Salt events. */
   readonly sockets: { readonly dropped: number; readonly refused: number }
-  readonly engines: readonly EngineStats[]
+  readonly engines: readonly (EngineStats & EngineState)[]
+  /** Guests that are kept over restarts: how many changed just now, and whether writing was given up; null when none are kept. */
+  readonly kept: { readonly uncertain: number; readonly isBroken: boolean } | null
 }
 
 /** Everything that runs in one process: bus, sockets and engines; started bottom-up and stopped top-down. */
 export class Daemon implements AsyncDisposable {
   readonly bus: Bus
-  readonly engines: readonly LibvirtToBus[]
   /** Paths of the sockets. */
-  readonly sockets: { readonly pub: string; readonly pull: string }
+  readonly sockets: DaemonSockets
   readonly #parts: Parts
 
   private constructor(parts: Parts) {
     this.bus = parts.bus
-    this.engines = parts.engines
     this.sockets = parts.sockets
     this.#parts = parts
   }
 
+  /** The libvirt connections, in the order of the configuration; another array after each change. */
+  get engines(): readonly LibvirtToBus[] {
+    return this.#parts.engines.list
+  }
+
+  /** The guests of all hosts. */
+  get hosts(): Hosts {
+    return this.#parts.engines.hosts
+  }
+
+  /**
+   * Watches these connections and no others; those whose settings are the same are not touched.
+   *
+   * @throws {BridgeError} `ERR_BRIDGE_FILTER`; nothing is changed then.
+   */
+  reload(engines: readonly EngineConfig[]): Promise<EnginesChange> {
+    return this.#parts.engines.apply(engines)
+  }
+
   /** Counters of all parts. */
   get stats(): DaemonStats {
-    const { bus, publisher, puller, toSalt, engines } = this.#parts
+    const { bus, publisher, puller, toSalt, engines, store } = this.#parts
     return {
       bus: bus.stats,
       publisher: { ...publisher.stats },
       puller: { ...puller.stats },
       sockets: { dropped: toSalt.dropped, refused: toSalt.refused },
-      engines: engines.map((engine) => ({ ...engine.stats })),
+      engines: engines.list.map((engine) => ({ ...engine.state, ...engine.stats })),
+      kept: store?.stats ?? null,
     }
   }
 
@@ -87,10 +127,6 @@ export class Daemon implements AsyncDisposable {
     const bus = stack.use(new Bus())
     const clock = new StampClock()
     const stamp = (): string => clock.now()
-    const engines = options.engines.map(
-      ({ uri, tag_prefix: tagPrefix, filters }) =>
-        new LibvirtToBus({ bus, codec: msgpackCodec, stamp, log, uri, tagPrefix, filters }),
-    )
     await mkdir(sockDir, { recursive: true, mode: 0o755 })
     const node = options.minionId === undefined ? {} : { node: 'minion' as const, id: options.minionId }
     const sockets = socketPaths(sockDir, node)
@@ -101,12 +137,68 @@ export class Daemon implements AsyncDisposable {
       new EventPuller({ path: sockets.pull, onEvent: (event) => toSalt.take(event), log }),
     )
     await puller.listen()
-    for (const engine of engines) stack.use(engine).start()
-    return new Daemon({ bus, engines, sockets, publisher, puller, toSalt, stack: stack.move() })
+    const store = await openStore(options)
+    if (store) stack.use(store)
+    const engines = stack.use(new Engines({ bus, stamp, log, store }))
+    const control = sockets.pub.replace(/_pub\.ipc$/, '_control.sock')
+    let daemon: Daemon | undefined
+    await listenControl(stack, control, {
+      log,
+      routes: {
+        '/v1/guests': (params) => guestsRoute(engines.hosts, params),
+        '/v1/stats': () => daemon?.stats,
+      },
+    })
+    await engines.apply(options.engines)
+    const paths = { ...sockets, control }
+    daemon = new Daemon({
+      bus,
+      engines,
+      sockets: paths,
+      publisher,
+      puller,
+      toSalt,
+      store,
+      stack: stack.move(),
+    })
+    return daemon
   }
 
   /** Stops it all: engines first, sockets last. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.stack[Symbol.asyncDispose]()
+  }
+}
+
+async function listenControl(
+  stack: CleanupStack,
+  path: string,
+  options: ConstructorParameters<typeof ControlServer>[0],
+): Promise<void> {
+  const control = stack.use(new ControlServer(options))
+  const server = stack.use(
+    new UnixServer({
+      path,
+      connectionsMax: CONTROL_CONNECTIONS_MAX,
+      onConnection: (socket) => control.take(socket),
+      onRefused: () => options.log.warn({ path }, 'too many questions at once: one was refused'),
+    }),
+  )
+  await server.listen()
+}
+
+/** A process that cannot keep its guests runs without: it says so, because what happens while none runs goes unnoticed. */
+async function openStore({ stateDir, log }: DaemonOptions): Promise<GuestStore | undefined> {
+  if (!stateDir) return undefined
+  try {
+    await mkdir(stateDir, { recursive: true, mode: 0o750 })
+    return await GuestStore.open({ path: join(stateDir, 'guests.sqlite'), log })
+  } catch (error) {
+    const { code, message } = { code: codeOf(error), message: messageOf(error) }
+    log.error(
+      { stateDir, code, error: message },
+      'guests are not kept: what happens while no virbus runs will not be noticed',
+    )
+    return undefined
   }
 }

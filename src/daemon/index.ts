@@ -1,2 +1,3 @@
 export { msgpackCodec } from './codec.ts'
 export { Daemon, type DaemonOptions, type DaemonStats } from './daemon.ts'
+export { DaemonError, type GuestReport, type HostReport, hostReport, stateNumber } from './routes.ts'

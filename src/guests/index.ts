@@ -1,2 +1,8 @@
+export { Descriptions } from './descriptions.ts'
+export { GuestsError } from './errors.ts'
+export type { Description, Figures, GuestSource, MetadataValue } from './figures.ts'
 export { type Guest, type Happening, isActive } from './guest.ts'
+export { type GuestView, Host, type HostView } from './host.ts'
+export { type GuestQuery, Hosts } from './hosts.ts'
 export { Inventory, type Resync } from './inventory.ts'
+export { GuestStore, type HostMemory } from './store.ts'

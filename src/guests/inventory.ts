@@ -1,5 +1,5 @@
 import { EVENT, type Guest, type Happening, isActive, STATE } from './guest.ts'
-import { after, between } from './reconcile.ts'
+import { after, again, between } from './reconcile.ts'
 
 /** What has to be told so that everybody knows what is. */
 export interface Resync {
@@ -8,10 +8,19 @@ export interface Resync {
   readonly guests: number
 }
 
+/** Told about each guest that is known otherwise after an event (virDomainEventType); undefined when it is no more. */
+export type OnChange = (uuid: string, guest: Guest | undefined, event: number) => void
+
 /** The guests of one host as its events have told them. */
 export class Inventory {
   readonly #guests = new Map<string, Guest>()
+  readonly #onChange: OnChange
+  #uncertain: ReadonlyMap<string, number> = new Map()
   #isKnown = false
+
+  constructor(onChange: OnChange = () => {}) {
+    this.#onChange = onChange
+  }
 
   /** Whether the host has ever been looked at: before that, nothing that is found has happened unseen. */
   get isKnown(): boolean {
@@ -37,11 +46,16 @@ export class Inventory {
     const guest = after(this.#guests.get(uuid), happening)
     if (guest) this.#guests.set(uuid, guest)
     else this.#guests.delete(uuid)
+    this.#onChange(uuid, guest, happening.event)
   }
 
-  /** Takes what is for what was told: at the first look at a host. */
-  fill(guests: readonly Guest[]): void {
+  /**
+   * Takes guests for those that were told: what a run before this one has left. `uncertain`: the last events of those of which it is
+   * not known whether they were told; they are told again. `onChange` is not called.
+   */
+  fill(guests: readonly Guest[], uncertain: ReadonlyMap<string, number> = new Map()): void {
     this.#isKnown = true
+    this.#uncertain = uncertain
     for (const guest of guests) this.#guests.set(guest.uuid, guest)
   }
 
@@ -57,8 +71,14 @@ export class Inventory {
       now.set(uuid, stateBefore(happenings, { known: this.#guests.get(uuid), listed: now.get(uuid) }))
     this.#isKnown = true
     const happenings: Happening[] = []
-    for (const uuid of new Set([...this.#guests.keys(), ...now.keys()]))
-      happenings.push(...between(this.#guests.get(uuid), now.get(uuid)))
+    for (const uuid of new Set([...this.#guests.keys(), ...now.keys()])) {
+      const story = between(this.#guests.get(uuid), now.get(uuid))
+      const guest = this.#guests.get(uuid)
+      const event = this.#uncertain.get(uuid)
+      if (story.length === 0 && guest && event !== undefined) story.push(again(guest, event))
+      happenings.push(...story)
+    }
+    this.#uncertain = new Map()
     for (const happening of happenings) this.apply(happening)
     return { happenings, guests: this.#guests.size }
   }

@@ -35,6 +35,26 @@ export function after(before: Guest | undefined, { guest, event }: Happening): G
   }
 }
 
+/** Events that leave a guest in a state, the most usual first. */
+const LEADING_TO: Readonly<Record<number, readonly number[]>> = {
+  [STATE.running]: [EVENT.resumed, EVENT.started],
+  [STATE.paused]: [EVENT.suspended],
+  [STATE.shutdown]: [EVENT.shutdown],
+  [STATE.shutoff]: [EVENT.stopped, EVENT.defined],
+  [STATE.crashed]: [EVENT.crashed],
+  [STATE.pmsuspended]: [EVENT.pmsuspended],
+}
+
+/** The last event of a guest, for those who may not have heard it; when it does not lead to its state, one that does. */
+export function again({ uuid, name, id, state }: Guest, event: number): Happening {
+  const leading = LEADING_TO[state] ?? []
+  return {
+    guest: { uuid, name, id },
+    event: leading.includes(event) ? event : (leading[0] ?? event),
+    detail: 0,
+  }
+}
+
 /** Lifecycle events that lead from one state of a guest to another, in an order that could have happened. */
 export function between(before: Guest | undefined, now: Guest | undefined): Happening[] {
   const story = new Story(before)

@@ -28,6 +28,7 @@ export {
 } from './ipc/puller.ts'
 export { type BusNode, type SocketNames, socketNames, socketPaths } from './ipc/socket-names.ts'
 export { MessageSplitter } from './ipc/splitter.ts'
+export { UnixServer, type UnixServerOptions } from './ipc/unix-server.ts'
 export { StampClock, type StampForm } from './stamp.ts'
 export { type MatchType, tagMatcher } from './tag-match.ts'
 export { SALT_BASE, TAG_PREFIXES, type TagPrefix, tagify } from './tags.ts'

@@ -13,27 +13,10 @@ import { Activity, Simulator } from '../../src/simulator/index.ts'
 import { Random } from '../../src/simulator/random.ts'
 import { LIBVIRTD, startLibvirtd, VIRSH } from '../support/libvirtd.ts'
 import { needs, tempDir } from '../support/peers.ts'
+import { type Told, WORDS } from './told.ts'
 
 const HISTORIES = 100
 const AT_ONCE = 20
-/** The Salt engine's words for virDomainEventType, in its order. */
-const WORDS = [
-  'defined',
-  'undefined',
-  'started',
-  'suspended',
-  'resumed',
-  'stopped',
-  'shutdown',
-  'pmsuspended',
-  'crashed',
-]
-
-interface Told {
-  readonly tag: string
-  readonly data: Record<string, unknown>
-}
-
 /** An engine on a bus, and all that it publishes. */
 class Watched implements AsyncDisposable {
   readonly told: Told[] = []

@@ -92,6 +92,31 @@ test('whenever the list is made among events, all is told once', () => {
   )
 })
 
+test('an event that may have been told to nobody is told again, in a way that leads to the state', () => {
+  for (const [state, id] of [
+    [1, 4],
+    [3, 4],
+    [4, 4],
+    [5, -1],
+    [6, 4],
+    [7, 4],
+  ] as const)
+    for (let event = 0; event <= 8; event++) {
+      const guest = { uuid: '1', name: 'n', id, state, persistent: true }
+      const told = new Inventory()
+      told.fill([guest], new Map([['1', event]]))
+      const { happenings } = told.resync([guest])
+      assert.equal(happenings.length, 1)
+      const heard = new Inventory()
+      heard.fill([{ ...guest, id: id < 0 ? 3 : id, state: state === 1 ? 3 : 1 }])
+      // Where it was defined just now, whoever has not heard that knows nothing of a run.
+      if (happenings[0]?.event === 0) heard.fill([{ ...guest }])
+      for (const happening of happenings) heard.apply(happening)
+      assert.deepEqual(heard.list(), [guest], `state ${state} after event ${event}`)
+      assert.deepEqual(told.resync([guest]).happenings, [], 'only once')
+    }
+})
+
 /** What really happens: of the wishes only what is possible. The first `unseen` are, and after `listedAt` the list is made. */
 function live(
   before: Guest | undefined,

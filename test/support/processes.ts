@@ -31,7 +31,8 @@ export class LineProcess implements AsyncDisposable {
     this.child = spawn(command, args, {
       cwd: ROOT,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
+      // Nothing is kept over restarts unless a test says where: the machine's own folder is not for tests.
+      env: { ...process.env, VIRBUS_STATE_DIR: '', ...env },
       detached: this.#isGroup,
     })
     this.#exited = once(this.child, 'close')
