@@ -86,7 +86,7 @@ export class LibvirtGuestSource implements GuestSource {
     const found = new Map<string, Figures>()
     const rest: Domain[] = []
     for (const { domain, params } of await this.#stats()) {
-      const figures = params && figuresOf(params, autostart.has(domain.uuid))
+      const figures = params && figuresOf(domain, params, autostart.has(domain.uuid))
       if (figures) found.set(domain.uuid, figures)
       else rest.push(domain)
     }
@@ -152,7 +152,7 @@ function rootValue(root: unknown): MetadataValue {
 }
 
 /** Undefined when the driver gives no more than states. */
-function figuresOf(params: TypedParams, autostart: boolean): Figures | undefined {
+function figuresOf({ id }: Domain, params: TypedParams, autostart: boolean): Figures | undefined {
   const memoryKiB = numberOf(params['balloon.current'])
   const maxMemoryKiB = numberOf(params['balloon.maximum'])
   if (memoryKiB === undefined || maxMemoryKiB === undefined) return undefined
@@ -162,7 +162,8 @@ function figuresOf(params: TypedParams, autostart: boolean): Figures | undefined
     vcpus: Number(params['vcpu.current'] ?? 0),
     memoryKiB,
     maxMemoryKiB,
-    cpuTimeNs: numberOf(params['cpu.time']) ?? 0,
+    // Of a guest without a process, libvirt 9 gives the CPU time of libvirtd (virProcessGetStatInfo of process 0).
+    cpuTimeNs: id === undefined ? 0 : (numberOf(params['cpu.time']) ?? 0),
     autostart,
   }
 }

@@ -11,6 +11,9 @@ import type { EngineStats, LibvirtToBusOptions } from './libvirt-to-bus.ts'
 /** The prefix that the Salt engine has by default. */
 export const DEFAULT_TAG_PREFIX = 'salt/engines/libvirt_events'
 
+/** Guests that are asked for their descriptions at the same time. */
+const ASKERS = 4
+
 /** What goes from one connection to the bus. */
 export interface RelayParts {
   readonly connection: Connection
@@ -143,6 +146,8 @@ export class Relay {
       const { uri } = connection
       this.#options.log.warn({ uri, error: messageOf(error) }, 'guests cannot be listed')
     }
+    // A title may have been changed unseen.
+    this.#descriptions.clear()
     // What came since the events were registered, on either side of the list.
     const waiting: (LibvirtEvent | ConnectionEvent)[] = []
     for (let event = events.poll(); event; event = events.poll()) {
@@ -151,15 +156,29 @@ export class Relay {
       if (event.object === 'connection') break
     }
     host.attach({ uri: connection.uri, hostname: this.#hostname, source: this.#source })
+    if (this.#selection.asks && listed) await this.#describe(listed)
     this.#publishConnection('up', { gap, ...(listed && { guests: listed.length }) })
     if (listed) {
       const seen = waiting.map(happeningOf).filter((happening) => happening !== undefined)
       const { happenings, guests } = host.inventory.resync(listed, seen)
-      for (const { guest } of happenings) this.#descriptions.invalidate(guest.uuid)
       if (wasKnown) await this.#publishUnseen(happenings, { gap, guests })
       this.#parts.memory?.watched(true)
     }
     for (const event of waiting) await this.#handle(event, onReconnected)
+  }
+
+  /** Asks for descriptions while the guests are there: of one that is gone nobody can ask any more. */
+  async #describe(guests: readonly { uuid: string }[]): Promise<void> {
+    const left = guests.values()
+    const asker = async (): Promise<void> => {
+      for (const { uuid } of left) await this.#descriptions.get(uuid)
+    }
+    try {
+      await Promise.all(Array.from({ length: ASKERS }, asker))
+    } catch (error) {
+      const { uri } = this.#parts.connection
+      this.#options.log.warn({ uri, error: messageOf(error) }, 'guests cannot be asked')
+    }
   }
 
   async #publishUnseen(

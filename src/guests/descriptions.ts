@@ -49,6 +49,11 @@ export class Descriptions {
       this.invalidate(guest.uuid)
   }
 
+  /** Any guest may be described otherwise from now on. */
+  clear(): void {
+    for (const uuid of this.#known.keys()) this.#stale.add(uuid)
+  }
+
   forget(uuid: string): void {
     this.#known.delete(uuid)
     this.#stale.delete(uuid)
