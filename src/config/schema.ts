@@ -63,7 +63,7 @@ const metadataFilter = z.union([
 const guests = z
   .strictObject({
     names: some(z.string().min(1)),
-    uuids: some(z.uuid('not a UUID').toLowerCase()),
+    uuids: some(z.guid('not a UUID').toLowerCase()),
     metadata: some(metadataFilter),
   })
   .refine(

@@ -44,6 +44,21 @@ for (const [what, text, message] of [
     /^c\.yml:3: engines\.0\.libvirt_events\.filters: .*expected array/,
   ],
   ['another engine', 'engines:\n  - docker_events\n', /^c\.yml:2: engines\.0: expected 'libvirt_events'/],
+  [
+    'a UUID that is none',
+    'engines:\n  - libvirt_events:\n      guests:\n        uuids: [web1]\n',
+    /^c\.yml:4: engines\.0\.libvirt_events\.guests\.uuids\.0: not a UUID$/,
+  ],
+  [
+    'a guest filter of nothing',
+    'engines:\n  - libvirt_events:\n      guests: {}\n',
+    /^c\.yml:3: engines\.0\.libvirt_events\.guests: expected names, uuids or metadata$/,
+  ],
+  [
+    'a metadata filter of another form',
+    'engines:\n  - libvirt_events:\n      guests:\n        metadata: [5]\n',
+    /^c\.yml:4: engines\.0\.libvirt_events\.guests\.metadata\.0: .*expected string.*, or .*expected object/,
+  ],
   ['a list at the top', '- a\n', /^c\.yml:1: the file: .*expected object/],
 ] as const)
   test(`${what} is named with its line`, () => {

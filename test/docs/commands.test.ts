@@ -37,6 +37,7 @@ test('the README has the two commands, which .ci/run runs, and no command that i
     'npm ci && npm run test:live',
     'npx virbus up --uri qemu:///system',
     "npx virbus watch 'salt/engines/libvirt_events/*/domain/lifecycle'",
+    'npx virbus guests --state running',
     'npx virbus fire my/tag \'{"key": "value"}\'',
   ])
   assert.match(read('.ci/run'), /npm ci && npm run test:live/)
@@ -66,11 +67,14 @@ test('up, watch and fire of the README run as written, on the simulator in the p
     new LineProcess('sh', ['-c', `exec ${command.replace('qemu:///system', `'${simulator.uri}'`)}`], env, {
       group: true,
     })
-  const [, , up = '', watch = '', fire = ''] = commands
+  const [, , up = '', watch = '', guests = '', fire = ''] = commands
   await using running = shell(up)
   await running.lines(/libvirt events registered/, 1, 'stderr')
   await using watching = shell(watch)
   await watching.lines(/watching/, 1, 'stderr')
+  await using listing = shell(guests)
+  await listing.lines(/^\d+ +web-1 +running/)
+  assert.equal(await listing.exit(), 0, listing.stderr.join('\n'))
   await using firing = shell(fire)
   assert.equal(await firing.exit(), 0, firing.stderr.join('\n'))
   const [guest] = simulator.hypervisor.domains.list().filter((domain) => domain.id > 0)
@@ -79,7 +83,12 @@ test('up, watch and fire of the README run as written, on the simulator in the p
   await watching.lines(/domain\/lifecycle\t.*"event": "suspended"/)
 })
 
-test('the configuration of docs/cli.md is valid', () => {
+test('the configurations of docs/cli.md and docs/engine.md are valid', () => {
+  const [picked = ''] = blocks('docs/engine.md', 'yaml')
+  assert.deepEqual(parseConfig(picked, 'docs/engine.md').engines?.[0]?.libvirt_events.guests?.metadata, [
+    { uri: 'http://example.org/watched' },
+    { uri: 'http://example.org/owner', text: 'ops*' },
+  ])
   const [yaml = ''] = blocks('docs/cli.md', 'yaml')
   assert.equal(parseConfig(yaml, 'docs/cli.md').engines?.length, 2)
 })
