@@ -8,6 +8,10 @@ const READ_BYTES = 64 * 1024
 export class SocketTransport implements Transport {
   readonly socket: Socket
   #handlers: TransportHandlers | undefined
+  #isPaused = false
+  readonly #readOn = (): void => {
+    if (!this.#isPaused) this.socket.resume()
+  }
 
   constructor(address: { path: string } | { host: string; port: number; noDelay: true }) {
     this.socket = createConnection({
@@ -17,7 +21,11 @@ export class SocketTransport implements Transport {
         callback: (length, buffer) => {
           // The buffer is the one given above.
           this.#handlers?.data((buffer as Buffer).subarray(0, length))
-          return true
+          if (length < READ_BYTES) return true
+          // There is more. libuv would read up to 32 buffers in one turn; what their events make others write, and whoever else
+          // is read, would wait for all of them.
+          setImmediate(this.#readOn)
+          return false
         },
       },
     })
@@ -34,10 +42,12 @@ export class SocketTransport implements Transport {
   }
 
   pause(): void {
+    this.#isPaused = true
     this.socket.pause()
   }
 
   resume(): void {
+    this.#isPaused = false
     this.socket.resume()
   }
 
