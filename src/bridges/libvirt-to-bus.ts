@@ -17,8 +17,17 @@ import type { Enrichment, GuestFilter } from './guest-selection.ts'
 import { type NamedKind, selectKinds } from './libvirt-event-names.ts'
 import { Relay } from './libvirt-relay.ts'
 
-/** First and longest wait before a daemon is tried again, in milliseconds. */
-const RECONNECT = { firstMs: 250, maxMs: 30_000 }
+/**
+ * First and longest wait before a daemon is tried again, in milliseconds. A host that is back is to be known within 5 s,
+ * however long it was away.
+ */
+const RECONNECT = { firstMs: 250, maxMs: 3000 }
+/** The same where each attempt starts a program, and with ssh a login on the other side. */
+const RECONNECT_BY_PROGRAM = { firstMs: 250, maxMs: 30_000 }
+/** Transports of libvirt's URIs that start a program. */
+const BY_PROGRAM = /^[^:/]*\+(?:ssh|libssh2?|ext)(?=:)/i
+/** The same failure, again and again, is logged so often, in milliseconds; others at once. */
+const FAILURE_LOGGED_MS = 30_000
 
 /** What goes where. */
 export interface LibvirtToBusOptions {
@@ -81,16 +90,21 @@ export class LibvirtToBus implements AsyncDisposable {
   readonly #kinds: readonly NamedKind[]
   readonly #names: ReadonlyMap<EventKind['kind'], string>
   readonly #abort = new AbortController()
-  readonly #backoff = new Backoff(RECONNECT)
+  readonly #reconnect: { readonly firstMs: number; readonly maxMs: number }
+  readonly #backoff: Backoff
   readonly #ready = Promise.withResolvers<string>()
   readonly #host: Host
   #state: EngineState = { state: 'connecting' }
+  /** The failure that was logged last, and when. */
+  #logged = { text: '', atMs: 0 }
   #running: Promise<void> | undefined
 
   /** @throws {BridgeError} `ERR_BRIDGE_FILTER` when a filter names no event. */
   constructor(options: LibvirtToBusOptions) {
     this.#options = options
     this.#host = options.host ?? new Host(options.uri ?? 'default')
+    this.#reconnect = BY_PROGRAM.test(options.uri ?? '') ? RECONNECT_BY_PROGRAM : RECONNECT
+    this.#backoff = new Backoff(this.#reconnect)
     this.#kinds = selectKinds(options.filters)
     this.#names = new Map(this.#kinds.map(({ kind, name }) => [kind.kind, name]))
     // Nobody has to wait for the first connection.
@@ -136,8 +150,7 @@ export class LibvirtToBus implements AsyncDisposable {
           return
         }
         const retryInMs = Math.round(this.#backoff.nextMs())
-        log.warn({ uri: this.#name, code, error: messageOf(error), retryInMs }, 'libvirt connection failed')
-        this.#enter({ state: 'waiting', error: messageOf(error), code, retryInMs })
+        this.#wait({ error: messageOf(error), code, retryInMs })
         // Only the abort of our own signal ends the wait early.
         await delay(retryInMs, undefined, { signal: this.#abort.signal }).catch(() => {})
       }
@@ -153,7 +166,7 @@ export class LibvirtToBus implements AsyncDisposable {
     await using connection = await connect({
       uri: this.#options.uri,
       readOnly: true,
-      reconnect: RECONNECT,
+      reconnect: this.#reconnect,
       signal,
       onState: (state) => this.#onState(state),
     })
@@ -180,9 +193,22 @@ export class LibvirtToBus implements AsyncDisposable {
     if (state.state !== 'waiting') return
     this.stats.failures++
     const { error, retryInMs } = state
-    const { code, message } = error
-    this.#options.log.warn({ uri: this.#name, code, error: message, retryInMs }, 'libvirt connection failed')
-    this.#enter({ state: 'waiting', error: message, code, retryInMs })
+    this.#wait({ error: error.message, code: error.code, retryInMs })
+  }
+
+  #wait(why: { error: string; code: string | undefined; retryInMs: number }): void {
+    this.#enter({ state: 'waiting', ...why })
+    const { failures } = this.stats
+    const level = this.#isLogged(why.error) ? 'debug' : 'warn'
+    this.#options.log[level]({ uri: this.#name, ...why, failures }, 'libvirt connection failed')
+  }
+
+  /** Whether this failure was logged a short time ago; else it is now. */
+  #isLogged(text: string): boolean {
+    const atMs = performance.now()
+    if (text === this.#logged.text && atMs - this.#logged.atMs < FAILURE_LOGGED_MS) return true
+    this.#logged = { text, atMs }
+    return false
   }
 
   #registered(connection: Connection, events: EventStream, gapMs?: number): void {
@@ -196,6 +222,7 @@ export class LibvirtToBus implements AsyncDisposable {
       { uri, kinds: this.#kinds.length - skipped.length, ...gap },
       'libvirt events registered',
     )
+    this.#logged = { text: '', atMs: 0 }
     this.#enter({ state: 'ready', uri, sinceMs: Date.now() })
   }
 
