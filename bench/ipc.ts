@@ -1,12 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { encode } from '../src/msgpack/index.ts'
 import { socketPaths } from '../src/salt/index.ts'
 import { SALT_RELEASES, saltPython, tempDir } from '../test/support/peers.ts'
+import { Part } from './part.ts'
 import { perSecond, type Row } from './report.ts'
 
 /** One measurement: a firing process, a server process and some subscribing processes, each of which decodes every event. */
@@ -31,8 +28,6 @@ export interface IpcResult {
 const SALT = SALT_RELEASES.prefixed
 /** How many times real Salt we have to be. */
 const GOAL = 20
-
-const LIMIT_MS = 120_000
 
 /** With its tag, stamp and number about 200 bytes, like a lifecycle event of a guest. */
 const SAMPLE = {
@@ -89,55 +84,6 @@ async function measure(
   const seconds = (Math.max(...ends) - began) / 1000
   const serverMegabytes = server.residentMegabytes()
   return { who, ...size, seconds, perSecond: size.events / seconds, serverMegabytes }
-}
-
-/** One process of a measurement. */
-class Part implements AsyncDisposable {
-  readonly #child: ChildProcess
-  readonly #exit: Promise<unknown>
-  readonly #lines: AsyncIterator<string>
-
-  constructor([program = '', ...args]: readonly string[]) {
-    this.#child = spawn(program, args, {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      timeout: LIMIT_MS,
-      killSignal: 'SIGKILL',
-    })
-    this.#exit = once(this.#child, 'exit')
-    if (!this.#child.stdout) throw new Error('no standard output')
-    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
-  }
-
-  /** The number in its next line, which has to be this one. */
-  async told(name: string): Promise<number> {
-    const { value, done } = await this.#lines.next()
-    const line: Record<string, unknown> = done ? {} : JSON.parse(value)
-    if (!(name in line)) throw new Error(`a process ended or said ${value} in the place of ${name}`)
-    return Number(line[name])
-  }
-
-  send(line: string): void {
-    this.#child.stdin?.write(`${line}\n`)
-  }
-
-  async serves(path: string): Promise<void> {
-    const deadline = performance.now() + LIMIT_MS
-    while (!existsSync(path)) {
-      if (performance.now() > deadline || this.#child.exitCode !== null)
-        throw new Error('the server did not start')
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-  }
-
-  residentMegabytes(): number {
-    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8')
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#child.kill('SIGKILL')
-    await this.#exit
-  }
 }
 
 if (import.meta.main) {

@@ -1,5 +1,8 @@
 /** Runs every benchmark, or those whose names are given, and prints one table; ends with 1 when a goal is missed. */
 import { cpus } from 'node:os'
+import { benchEngine } from './engine.ts'
+import { benchEngineHosts } from './engine-hosts.ts'
+import { benchEngineResync } from './engine-resync.ts'
 import { benchIpc } from './ipc.ts'
 import { benchLibvirtClient } from './libvirt-client.ts'
 import { benchLibvirtEvents } from './libvirt-events.ts'
@@ -13,6 +16,9 @@ const BENCHES: Readonly<Record<string, () => Promise<Row[]>>> = {
   ipc: benchIpc,
   'libvirt-events': benchLibvirtEvents,
   'libvirt-client': benchLibvirtClient,
+  engine: benchEngine,
+  'engine-hosts': benchEngineHosts,
+  'engine-resync': benchEngineResync,
   start: benchStart,
 }
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES)

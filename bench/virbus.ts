@@ -1,0 +1,50 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { LineProcess, VIRBUS } from '../test/support/processes.ts'
+import { Part } from './part.ts'
+
+/** Of util-linux: ends a process with its parent, however that ends. */
+const SETPRIV = '/usr/bin/setpriv'
+const MARK_MS = 200
+const MARKS_MAX = 150
+
+/** Starts `virbus up` and waits until so many of its engines have registered their events. */
+export async function startVirbus(args: readonly string[], engines: number): Promise<LineProcess> {
+  const up = new LineProcess(SETPRIV, ['--pdeathsig', 'TERM', VIRBUS, 'up', ...args])
+  try {
+    await up.lines(/libvirt events registered/, engines, 'stderr')
+    return up
+  } catch (error) {
+    await up[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** Ends those who are connected to it, then itself, and gives the events that it has dropped by its own account, wherever that was. */
+export async function droppedBy(up: LineProcess, ...clients: readonly Part[]): Promise<number> {
+  for (const client of clients) await client[Symbol.asyncDispose]()
+  await up.end('SIGTERM')
+  const last = up.stderr.find((line) => line.includes('"stopping"'))
+  if (last === undefined) throw new Error('virbus has not told its counters')
+  const { bus, publisher, sockets, engines } = JSON.parse(last)
+  const ofEngines = engines.reduce((sum: number, { dropped }: { dropped: number }) => sum + dropped, 0)
+  return bus.dropped + publisher.subscribersCut + sockets.dropped + sockets.refused + ofEngines
+}
+
+/** A program of ours in bench/peers. */
+export function startPeer(file: string, args: readonly (string | number)[], limitMs?: number): Part {
+  const path = new URL(`peers/${file}`, import.meta.url).pathname
+  return new Part([process.execPath, path, ...args.map(String)], limitMs)
+}
+
+/** Has a source make events until the subscriber has seen one: from there on none of its events is missed. */
+export async function untilSeen(source: Part, subscriber: Part): Promise<void> {
+  subscriber.send('mark')
+  const seen = subscriber.told('mark')
+  // Where it never comes, that is said below.
+  seen.catch(() => {})
+  for (let mark = 0; mark < MARKS_MAX; mark++) {
+    source.send('mark')
+    if (await Promise.race([seen, delay(MARK_MS)])) return
+  }
+  throw new Error('the subscriber sees no event')
+}
