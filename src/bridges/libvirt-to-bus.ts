@@ -25,7 +25,7 @@ const RECONNECT = { firstMs: 250, maxMs: 3000 }
 /** The same where each attempt starts a program, and with ssh a login on the other side. */
 const RECONNECT_BY_PROGRAM = { firstMs: 250, maxMs: 30_000 }
 /** Transports of libvirt's URIs that start a program. */
-const BY_PROGRAM = /^[^:/]*\+(?:ssh|libssh2?|ext)(?=:)/i
+const BY_PROGRAM = /^[^:/]*\+(?:ssh|ext):/i
 /** The same failure, again and again, is logged so often, in milliseconds; others at once. */
 const FAILURE_LOGGED_MS = 30_000
 
