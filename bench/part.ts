@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { SETPRIV } from '../test/support/peers.ts'
 import { residentMb } from './proc.ts'
 
 /** How long a part may run unless told. */
@@ -14,8 +15,8 @@ export class Part implements AsyncDisposable {
   readonly #lines: AsyncIterator<string>
 
   /** After `limitMs` it is killed, and whoever waits for a line of it gets an error. */
-  constructor([program = '', ...args]: readonly string[], limitMs: number = LIMIT_MS) {
-    this.#child = spawn(program, args, {
+  constructor(command: readonly string[], limitMs: number = LIMIT_MS) {
+    this.#child = spawn(SETPRIV, ['--pdeathsig', 'KILL', ...command], {
       stdio: ['pipe', 'pipe', 'inherit'],
       timeout: limitMs,
       killSignal: 'SIGKILL',

@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { SETPRIV } from '../test/support/peers.ts'
 import { LineProcess, VIRBUS } from '../test/support/processes.ts'
 import { Part } from './part.ts'
 
-/** Of util-linux: ends a process with its parent, however that ends. */
-const SETPRIV = '/usr/bin/setpriv'
 const MARK_MS = 200
 const MARKS_MAX = 150
 

@@ -7,7 +7,7 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { tempDir } from './peers.ts'
+import { SETPRIV, tempDir } from './peers.ts'
 
 export const LIBVIRTD = '/usr/sbin/libvirtd'
 export const VIRSH = '/usr/bin/virsh'
@@ -116,9 +116,20 @@ async function run(
   const readOnlySocketPath = join(sockets, 'libvirt-sock-ro')
   // What a killed daemon has left behind would look like one that is up.
   for (const path of [socketPath, readOnlySocketPath]) rmSync(path, { force: true })
-  const child = spawn('unshare', ['-m', 'sh', '-c', script, LIBVIRTD, dir.path, ...how.args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  // Where the test itself is killed, the kernel ends the daemon in its place.
+  const command = [
+    '--pdeathsig',
+    'TERM',
+    'unshare',
+    '-m',
+    'sh',
+    '-c',
+    script,
+    LIBVIRTD,
+    dir.path,
+    ...how.args,
+  ]
+  const child = spawn(SETPRIV, command, { stdio: ['ignore', 'ignore', 'pipe'] })
   let log = ''
   child.stderr?.on('data', (chunk) => {
     log = `${log}${chunk}`.slice(-4000)

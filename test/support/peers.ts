@@ -10,6 +10,9 @@ export const SALT_RELEASES = { classic: '3006.24', prefixed: '3006.30', split: '
 /** The emulator of guests that run without KVM. */
 export const QEMU = '/usr/bin/qemu-system-x86_64'
 
+/** Of util-linux: runs a program that the kernel ends with its parent, however that ends (`--pdeathsig`). */
+export const SETPRIV = '/usr/bin/setpriv'
+
 /** The system's Python, and the file of its libvirt binding. */
 export const PYTHON = '/usr/bin/python3'
 export const PYTHON_LIBVIRT = '/usr/lib/python3/dist-packages/libvirt.py'

@@ -4,10 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { watch } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import { saltPython, tempDir } from './peers.ts'
-
-/** Of util-linux. */
-const SETPRIV = '/usr/bin/setpriv'
+import { SETPRIV, saltPython, tempDir } from './peers.ts'
 
 const START_MS = 60_000
 const STOP_MS = 10_000
