@@ -13,7 +13,7 @@ const EVENTS_A_HOST = 50
 const SECONDS = 60
 const SAMPLES = 10
 const LIMIT_MB = 400
-/** The heap takes its size in the first minute; only in a longer run what comes on top tells of growth. */
+/** V8's young generation takes its size in the first minute; only in a longer run what comes on top tells of growth. */
 const FLAT = { seconds: 300, sample: 2, ratio: 0.9 }
 
 /** What a run of so many seconds came to. */
