@@ -8,6 +8,11 @@ const QUEUED_MAX = 4096
 /** Subscribers inside this process: bridges and connections of the API, not clients of the sockets. */
 const SUBSCRIBERS_MAX = 1024
 
+/** Who keeps events: gives each its place, or none when it cannot. */
+export interface Recorder {
+  append(tag: string, payload: Buffer): number | undefined
+}
+
 /** How to subscribe. */
 export interface SubscribeOptions {
   /** Events that wait before the oldest is dropped and counted; 4,096 by default. */
@@ -37,14 +42,21 @@ interface Subscriber {
  */
 export class Bus implements AsyncDisposable {
   readonly #subscribers = new Set<Subscriber>()
+  #recorder: Recorder | undefined
   #published = 0
   #droppedByLeft = 0
   #closed = false
+
+  /** From now on every event is kept before anybody gets it. */
+  record(recorder: Recorder): void {
+    this.#recorder = recorder
+  }
 
   /** Gives the event to every subscriber whose pattern matches its tag, in order. @throws {BusError} `ERR_BUS_CLOSED` */
   publish(event: BusEvent): void {
     if (this.#closed) throw new BusError('ERR_BUS_CLOSED', 'the bus is closed')
     this.#published++
+    if (this.#recorder) event.sequence = this.#recorder.append(event.tag, event.payload)
     for (const { matches, queue } of this.#subscribers) if (matches(event.tag)) queue.push(event)
   }
 

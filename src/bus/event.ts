@@ -1,4 +1,5 @@
 import { BusError } from './errors.ts'
+import type { JournalEntry } from './journal/entry.ts'
 
 /** Data of an event: a map with string keys, as Salt wants it. */
 export type EventData = Readonly<Record<string, unknown>>
@@ -15,6 +16,10 @@ export interface PayloadCodec {
  */
 export class BusEvent {
   readonly tag: string
+  /** Its place in the journal; undefined before it is published, or when it is not kept. */
+  sequence: number | undefined
+  /** When it was published, in milliseconds since 1970; known only of events of the past. */
+  timeMs: number | undefined
   readonly #codec: PayloadCodec
   #data: EventData | undefined
   #payload: Buffer | undefined
@@ -40,6 +45,14 @@ export class BusEvent {
   /** An event that came as bytes, which are kept. @throws {BusError} `ERR_BUS_TAG_EMPTY` */
   static ofPayload(tag: string, payload: Buffer, codec: PayloadCodec): BusEvent {
     return new BusEvent(tag, codec, undefined, payload)
+  }
+
+  /** An event of the past. */
+  static ofEntry({ tag, payload, sequence, timeMs }: JournalEntry, codec: PayloadCodec): BusEvent {
+    const event = BusEvent.ofPayload(tag, payload, codec)
+    event.sequence = sequence
+    event.timeMs = timeMs
+    return event
   }
 
   /** The data as a value. @throws what the codec throws, when the event came as bytes that are not data. */

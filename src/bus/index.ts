@@ -1,3 +1,7 @@
 export { Bus, type BusStats, type SubscribeOptions } from './bus.ts'
 export { BusError } from './errors.ts'
 export { BusEvent, type EventData, type PayloadCodec } from './event.ts'
+export type { JournalEntry } from './journal/entry.ts'
+export { JournalError } from './journal/errors.ts'
+export { Followed, type FollowOptions } from './journal/follow.ts'
+export { type HistoryOptions, Journal, type JournalOptions, type JournalStats } from './journal/journal.ts'

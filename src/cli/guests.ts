@@ -42,6 +42,7 @@ async function askVirbus(options: GuestsOptions, signal: AbortSignal): Promise<H
   const sockDir = options.sockDir ?? defaultSockDir(process.env, process.getuid?.() ?? 0)
   const { pub } = socketPaths(sockDir, id === undefined ? {} : { node: 'minion', id })
   const query = new URLSearchParams([
+    ['fresh', '1'],
     ...(options.host === undefined ? [] : [['host', options.host] as [string, string]]),
     ...(options.state ?? []).map((state): [string, string] => ['state', state]),
     ...(options.titles ? [['titles', '1'] as [string, string]] : []),

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Config, EngineConfig } from '../config/index.ts'
 import { codeOf, messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
@@ -33,6 +34,7 @@ export async function up(options: UpOptions): Promise<number> {
   await using daemon = await Daemon.start({
     sockDir,
     stateDir,
+    journal: config.journal,
     wire,
     minionId: options.minionId ?? config.minion_id,
     engines,
@@ -72,8 +74,8 @@ async function reload(options: UpOptions, first: Config, daemon: Daemon, log: Lo
     const { config: path = '' } = options
     const config = await readConfig(path)
     const change = await daemon.reload(enginesOf(options, config))
-    const later = (['sock_dir', 'state_dir', 'wire', 'minion_id', 'log_level'] as const).filter(
-      (key) => config[key] !== first[key],
+    const later = (['sock_dir', 'state_dir', 'journal', 'wire', 'minion_id', 'log_level'] as const).filter(
+      (key) => !isDeepStrictEqual(config[key], first[key]),
     )
     if (later.length > 0) log.warn({ keys: later }, 'changes that take effect at the next start')
     log.info({ config: path, ...change }, 'configuration read again')

@@ -1,3 +1,3 @@
 export { ConfigError } from './errors.ts'
 export { loadConfig, parseConfig } from './load.ts'
-export type { Config, EngineConfig } from './schema.ts'
+export type { Config, EngineConfig, JournalConfig } from './schema.ts'

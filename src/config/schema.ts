@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseDuration } from '../core/duration.ts'
 
 /** One libvirt connection, with the keys of the Salt engine `libvirt_events`. */
 export interface EngineConfig {
@@ -33,12 +34,26 @@ interface EnrichConfig {
   readonly metadata?: string[] | undefined
 }
 
+/** What is kept of the past. */
+export interface JournalConfig {
+  /** Default true. */
+  readonly enabled?: boolean | undefined
+  /** In milliseconds; default seven days. */
+  readonly max_age?: number | undefined
+  /** In bytes; default 1 GiB. */
+  readonly max_size?: number | undefined
+  /** Each batch is on the disk before it counts as written; default false. */
+  readonly durable?: boolean | undefined
+}
+
 /** A configuration as it is written, all keys optional. */
 export interface Config {
   /** Folder of the event sockets. */
   readonly sock_dir?: string | undefined
   /** Folder of what is kept over restarts; empty: nothing is kept. */
   readonly state_dir?: string | undefined
+  /** How long and how much of the past is kept in `state_dir`. */
+  readonly journal?: JournalConfig | undefined
   /** Framing of the event sockets, by the clients' Salt release. */
   readonly wire?: 'classic' | 'prefixed' | 'split' | undefined
   /** Serve this minion's pair of sockets, not the master's. */
@@ -94,9 +109,32 @@ const engine = z.union([
   z.strictObject({ libvirt_events: engineSettings }),
 ])
 
+/** `90s`, `10m`, `12h`, `7d`, in milliseconds. */
+const duration = z
+  .string()
+  .regex(/^\d{1,9}[smhd]$/, 'expected a time such as 12h or 7d')
+  .transform((text) => parseDuration(text))
+
+/** `512MiB`, `2GiB`, in bytes. */
+const size = z
+  .string()
+  .regex(/^\d{1,6}(KiB|MiB|GiB|TiB)$/, 'expected a size such as 512MiB or 2GiB')
+  .transform((text) => {
+    const unit = ['KiB', 'MiB', 'GiB', 'TiB'].indexOf(text.slice(-3))
+    return Number.parseInt(text, 10) * 1024 ** (unit + 1)
+  })
+
+const journal = z.strictObject({
+  enabled: z.boolean().optional(),
+  max_age: duration.optional(),
+  max_size: size.optional(),
+  durable: z.boolean().optional(),
+})
+
 export const configSchema: z.ZodType<Config> = z.strictObject({
   sock_dir: z.string().min(1).optional(),
   state_dir: z.string().optional(),
+  journal: journal.optional(),
   wire: z.enum(['classic', 'prefixed', 'split']).optional(),
   minion_id: z.string().min(1).max(255).optional(),
   log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),

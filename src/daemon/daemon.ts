@@ -1,12 +1,10 @@
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { BusToSalt, type EngineState, type EngineStats, type LibvirtToBus } from '../bridges/index.ts'
-import { Bus, type BusStats } from '../bus/index.ts'
-import type { EngineConfig } from '../config/index.ts'
+import { Bus, BusEvent, type BusStats, type Journal, type JournalStats } from '../bus/index.ts'
+import type { EngineConfig, JournalConfig } from '../config/index.ts'
 import { CleanupStack } from '../core/cleanup-stack.ts'
-import { codeOf, messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import { GuestStore, type Hosts } from '../guests/index.ts'
+import type { GuestStore, Hosts } from '../guests/index.ts'
 import { ControlServer } from '../http/index.ts'
 import {
   type Dialect,
@@ -20,7 +18,9 @@ import {
 } from '../salt/index.ts'
 import { msgpackCodec } from './codec.ts'
 import { Engines, type EnginesChange } from './engines.ts'
-import { guestsRoute } from './routes.ts'
+import { eventsRoute } from './events-route.ts'
+import { guestsRoute } from './guests-route.ts'
+import { openState } from './state.ts'
 
 /** Commands that ask a running virbus at the same time. */
 const CONTROL_CONNECTIONS_MAX = 64
@@ -35,8 +35,9 @@ export interface DaemonOptions {
   readonly minionId?: string | undefined
   /** libvirt connections to watch. */
   readonly engines: readonly EngineConfig[]
-  /** Folder in which guests are kept over restarts; made where it is missing; without it nothing is kept. */
+  /** Folder in which guests and events are kept over restarts; made where it is missing; without it nothing is kept. */
   readonly stateDir?: string | undefined
+  readonly journal?: JournalConfig | undefined
   readonly log: Logger
 }
 
@@ -55,6 +56,7 @@ interface Parts {
   readonly puller: EventPuller
   readonly toSalt: BusToSalt
   readonly store: GuestStore | undefined
+  readonly journal: Journal | undefined
   readonly stack: CleanupStack
 }
 
@@ -68,6 +70,8 @@ export interface DaemonStats {
   readonly engines: readonly (EngineStats & EngineState)[]
   /** Guests that are kept over restarts: how many changed just now, and whether writing was given up; null when none are kept. */
   readonly kept: { readonly uncertain: number; readonly isBroken: boolean } | null
+  /** Null when events are not kept. */
+  readonly journal: JournalStats | null
 }
 
 /** Everything that runs in one process: bus, sockets and engines; started bottom-up and stopped top-down. */
@@ -104,7 +108,7 @@ export class Daemon implements AsyncDisposable {
 
   /** Counters of all parts. */
   get stats(): DaemonStats {
-    const { bus, publisher, puller, toSalt, engines, store } = this.#parts
+    const { bus, publisher, puller, toSalt, engines, store, journal } = this.#parts
     return {
       bus: bus.stats,
       publisher: { ...publisher.stats },
@@ -112,6 +116,7 @@ export class Daemon implements AsyncDisposable {
       sockets: { dropped: toSalt.dropped, refused: toSalt.refused },
       engines: engines.list.map((engine) => ({ ...engine.state, ...engine.stats })),
       kept: store?.stats ?? null,
+      journal: journal?.stats ?? null,
     }
   }
 
@@ -127,6 +132,13 @@ export class Daemon implements AsyncDisposable {
     const bus = stack.use(new Bus())
     const clock = new StampClock()
     const stamp = (): string => clock.now()
+    const { store, journal } = await openState({
+      ...options,
+      onBroken: ({ message }) =>
+        bus.publish(BusEvent.of('virbus/journal/stopped', { error: message, _stamp: stamp() }, msgpackCodec)),
+    })
+    if (store) stack.use(store)
+    if (journal) bus.record(stack.use(journal))
     await mkdir(sockDir, { recursive: true, mode: 0o755 })
     const node = options.minionId === undefined ? {} : { node: 'minion' as const, id: options.minionId }
     const sockets = socketPaths(sockDir, node)
@@ -137,8 +149,6 @@ export class Daemon implements AsyncDisposable {
       new EventPuller({ path: sockets.pull, onEvent: (event) => toSalt.take(event), log }),
     )
     await puller.listen()
-    const store = await openStore(options)
-    if (store) stack.use(store)
     const engines = stack.use(new Engines({ bus, stamp, log, store }))
     const control = sockets.pub.replace(/_pub\.ipc$/, '_control.sock')
     let daemon: Daemon | undefined
@@ -147,6 +157,7 @@ export class Daemon implements AsyncDisposable {
       routes: {
         '/v1/guests': (params) => guestsRoute(engines.hosts, params),
         '/v1/stats': () => daemon?.stats,
+        '/v1/events': (params, signal) => eventsRoute({ bus, journal, codec: msgpackCodec }, params, signal),
       },
     })
     await engines.apply(options.engines)
@@ -159,6 +170,7 @@ export class Daemon implements AsyncDisposable {
       puller,
       toSalt,
       store,
+      journal,
       stack: stack.move(),
     })
     return daemon
@@ -185,20 +197,4 @@ async function listenControl(
     }),
   )
   await server.listen()
-}
-
-/** A process that cannot keep its guests runs without: it says so, because what happens while none runs goes unnoticed. */
-async function openStore({ stateDir, log }: DaemonOptions): Promise<GuestStore | undefined> {
-  if (!stateDir) return undefined
-  try {
-    await mkdir(stateDir, { recursive: true, mode: 0o750 })
-    return await GuestStore.open({ path: join(stateDir, 'guests.sqlite'), log })
-  } catch (error) {
-    const { code, message } = { code: codeOf(error), message: messageOf(error) }
-    log.error(
-      { stateDir, code, error: message },
-      'guests are not kept: what happens while no virbus runs will not be noticed',
-    )
-    return undefined
-  }
 }

@@ -1,3 +1,5 @@
 export { msgpackCodec } from './codec.ts'
 export { Daemon, type DaemonOptions, type DaemonStats } from './daemon.ts'
-export { DaemonError, type GuestReport, type HostReport, hostReport, stateNumber } from './routes.ts'
+export { DaemonError } from './errors.ts'
+export type { EventReport } from './events-route.ts'
+export { type GuestReport, type HostReport, hostReport, stateNumber } from './guests-route.ts'

@@ -1,5 +1,5 @@
-import { request } from 'node:http'
-import { codeOf } from '../core/errors.ts'
+import { type IncomingMessage, request } from 'node:http'
+import { codeOf, messageOf } from '../core/errors.ts'
 import { HttpError } from './errors.ts'
 
 /** A guest is some 300 bytes: this is room for 200,000. */
@@ -12,39 +12,77 @@ const ANSWER_MS = 60_000
  * @throws {HttpError} `ERR_HTTP_UNREACHABLE`, `ERR_HTTP_REFUSED`, `ERR_HTTP_BODY`.
  */
 export async function askControl(socketPath: string, path: string, signal?: AbortSignal): Promise<string> {
-  const limits = [AbortSignal.timeout(ANSWER_MS), ...(signal ? [signal] : [])]
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>()
-  const asked = request({ socketPath, path, signal: AbortSignal.any(limits) }, (response) => {
-    const chunks: Buffer[] = []
-    let bytes = 0
-    response.on('error', reject)
-    response.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-      if (bytes > BODY_BYTES_MAX)
-        response.destroy(new HttpError('ERR_HTTP_BODY', `an answer of over ${BODY_BYTES_MAX} bytes`))
-      else chunks.push(chunk)
-    })
-    response.on('end', () =>
-      resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
-    )
-  })
+  const limit = AbortSignal.timeout(ANSWER_MS)
+  const response = await get(socketPath, path, signal ? AbortSignal.any([limit, signal]) : limit)
+  return await bodyOf(response, socketPath)
+}
+
+/**
+ * The lines of an answer that comes bit by bit, as they come. Fails as {@link askControl} does, also when the answer ends before its end.
+ */
+export async function* askControlLines(
+  socketPath: string,
+  path: string,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  try {
+    const response = await get(socketPath, path, signal)
+    yield* linesOf(response)
+    if (!response.complete)
+      throw new HttpError('ERR_HTTP_UNREACHABLE', `the virbus at ${socketPath} has ended`)
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
+  let rest = ''
+  for await (const chunk of response.setEncoding('utf8')) {
+    const lines = `${rest}${chunk}`.split('\n')
+    rest = lines.pop() ?? ''
+    if (rest.length > BODY_BYTES_MAX)
+      throw new HttpError('ERR_HTTP_BODY', `a line of over ${BODY_BYTES_MAX} bytes`)
+    yield* lines
+  }
+}
+
+async function get(socketPath: string, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const asked = request({ socketPath, path, signal }, resolve)
   asked.on('error', reject)
   asked.end()
-  let answer: { status: number; text: string }
+  let response: IncomingMessage
   try {
-    answer = await promise
+    response = await promise
   } catch (error) {
-    if (error instanceof HttpError || signal?.aborted) throw error
-    throw new HttpError(
-      'ERR_HTTP_UNREACHABLE',
-      `no virbus answers at ${socketPath}: ${codeOf(error) ?? error}`,
-      {
-        cause: error,
-      },
-    )
+    throw unreachable(socketPath, error)
   }
-  if (answer.status !== 200) throw new HttpError('ERR_HTTP_REFUSED', reasonOf(answer.text, answer.status))
-  return answer.text
+  if (response.statusCode === 200) return response
+  throw new HttpError(
+    'ERR_HTTP_REFUSED',
+    reasonOf(await bodyOf(response, socketPath), response.statusCode ?? 0),
+  )
+}
+
+async function bodyOf(response: IncomingMessage, socketPath: string): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of response) {
+      bytes += chunk.length
+      if (bytes > BODY_BYTES_MAX)
+        throw new HttpError('ERR_HTTP_BODY', `an answer of over ${BODY_BYTES_MAX} bytes`)
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    throw error instanceof HttpError ? error : unreachable(socketPath, error)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function unreachable(socketPath: string, cause: unknown): HttpError {
+  const reason = codeOf(cause) ?? messageOf(cause)
+  return new HttpError('ERR_HTTP_UNREACHABLE', `no virbus answers at ${socketPath}: ${reason}`, { cause })
 }
 
 function reasonOf(text: string, status: number): string {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { toJson } from './json.ts'
@@ -8,8 +9,11 @@ const HEADER_BYTES_MAX = 16_384
 const REQUEST_MS = 10_000
 const IDLE_MS = 5000
 
-/** Answers a GET with a value for JSON. Errors with a code that begins with `ERR_` are the asker's (400), others ours (500). */
-export type Route = (params: URLSearchParams) => unknown
+/**
+ * Answers a GET with a value for JSON, or with values that come one after the other, each a line of JSON. Errors with a code that begins
+ * with `ERR_` are the asker's (400), others ours (500). `signal` aborts when the asker has gone.
+ */
+export type Route = (params: URLSearchParams, signal: AbortSignal) => unknown
 
 /** What is asked of a running virbus, and whom it tells of trouble. */
 export interface ControlOptions {
@@ -57,16 +61,70 @@ export class ControlServer implements AsyncDisposable {
     const route = Object.hasOwn(this.#options.routes, pathname) ? this.#options.routes[pathname] : undefined
     if (!route) return send(response, 404, { error: `there is no ${pathname}` })
     if (request.method !== 'GET') return send(response, 405, { error: `${pathname} can only be got` })
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
     try {
-      send(response, 200, await route(searchParams))
+      const answer = await route(searchParams, gone.signal)
+      if (isStream(answer)) await sendLines(request.socket, response, answer)
+      else send(response, 200, answer)
     } catch (error) {
-      const isTheirs = codeOf(error)?.startsWith('ERR_') ?? false
-      if (!isTheirs)
-        this.#options.log.error({ path: pathname, error: messageOf(error) }, 'a question was not answered')
-      send(response, isTheirs ? 400 : 500, { error: messageOf(error), code: codeOf(error) })
+      this.#fail(pathname, response, error)
     }
   }
+
+  #fail(path: string, response: ServerResponse, error: unknown): void {
+    const isTheirs = codeOf(error)?.startsWith('ERR_') ?? false
+    if (response.destroyed) return
+    if (!isTheirs) this.#options.log.error({ path, error: messageOf(error) }, 'a question was not answered')
+    // An answer that ends without its end says that it is not whole.
+    if (response.headersSent) response.destroy()
+    else send(response, isTheirs ? 400 : 500, { error: messageOf(error), code: codeOf(error) })
+  }
 }
+
+function isStream(answer: unknown): answer is AsyncIterable<unknown> {
+  return typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer
+}
+
+/** Waits for the reader between lines, and not for the first line before it says that there will be some. */
+async function sendLines(
+  socket: Socket,
+  response: ServerResponse,
+  answer: AsyncIterable<unknown>,
+): Promise<void> {
+  const lines = answer[Symbol.asyncIterator]()
+  // What is wrong with the question is known by the first line, unless there is none yet.
+  let next = lines.next()
+  const begun = await Promise.race([next.then(() => true), delay(FIRST_LINE_MS, false)])
+  if (!begun) response.writeHead(200, LINES)
+  socket.setTimeout(0)
+  for (let { done, value } = await next; !done; { done, value } = await next) {
+    if (!response.headersSent) response.writeHead(200, LINES)
+    if (!response.write(`${toJson(value)}\n`)) await drained(response)
+    if (response.destroyed) {
+      await lines.return?.()
+      return
+    }
+    next = lines.next()
+  }
+  if (!response.headersSent) response.writeHead(200, LINES)
+  response.end()
+}
+
+/** Until the reader has taken what was written, or has gone. */
+async function drained(response: ServerResponse): Promise<void> {
+  if (response.destroyed || !response.writableNeedDrain) return
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const done = (): void => resolve()
+  response.once('drain', done)
+  response.once('close', done)
+  await promise
+  response.off('drain', done)
+  response.off('close', done)
+}
+
+const LINES = { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' }
+const FIRST_LINE_MS = 50
 
 function send(response: ServerResponse, status: number, value: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })

@@ -150,6 +150,7 @@ test("a minion's pair of sockets is used with --minion-id", async () => {
   const { createHash } = await import('node:crypto')
   const hash = createHash('sha256').update('web1').digest('hex').slice(0, 10)
   assert.deepEqual(readdirSync(dir.path).sort(), [
+    `minion_event_${hash}_control.sock`,
     `minion_event_${hash}_pub.ipc`,
     `minion_event_${hash}_pull.ipc`,
   ])

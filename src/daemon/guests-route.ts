@@ -1,9 +1,6 @@
 import { reasonName, STATE_NUMBERS, stateName } from '../bridges/index.ts'
-import { VirbusError } from '../core/errors.ts'
 import type { GuestView, Hosts, HostView } from '../guests/index.ts'
-
-/** `ERR_DAEMON_QUERY`: a question that cannot be answered as it is put. */
-export class DaemonError extends VirbusError<'ERR_DAEMON_QUERY'> {}
+import { DaemonError } from './errors.ts'
 
 /** A guest as it is shown to programs: libvirt's names, memory in KiB, CPU time in nanoseconds. */
 export interface GuestReport {
@@ -72,13 +69,14 @@ export function stateNumber(name: string): number {
   )
 }
 
-/** `/v1/guests?host=GLOB&state=NAME&titles=1`; `state` may come more than once. */
+/** `/v1/guests?host=GLOB&state=NAME&titles=1&fresh=1`; `state` may come more than once; `fresh`: figures of this moment, not of the last second. */
 export async function guestsRoute(hosts: Hosts, params: URLSearchParams): Promise<HostReport[]> {
   const states = params.getAll('state').map(stateNumber)
   const views = await hosts.look({
     host: params.get('host') ?? undefined,
     states: states.length > 0 ? states : undefined,
     titles: params.get('titles') === '1',
+    maxAgeMs: params.get('fresh') === '1' ? 0 : undefined,
   })
   return views.map(hostReport)
 }

@@ -1,0 +1,300 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { messageOf } from '../../core/errors.ts'
+import type { Logger } from '../../core/logger.ts'
+import { EntryPacker, type JournalEntry, unpackEntries } from './entry.ts'
+import { JournalError } from './errors.ts'
+import type { JournalQuery, Retention } from './file.ts'
+import type { JournalReply, JournalRequest, JournalThreadData, JournalTrouble } from './messages.ts'
+
+/** Events wait for others to be written with them: this long, in milliseconds, or until they are this many bytes. */
+const BATCH_MS = 10
+const BATCH_BYTES = 256 * 1024
+/** What may wait for the disk; beyond, events are not kept, which is counted and told. */
+const WAITING_BYTES_MAX = 64 * 1024 * 1024
+const WAITING_MAX = 250_000
+/** Events and bytes of one page of an answer. */
+const PAGE_EVENTS = 2000
+const PAGE_BYTES = 1024 * 1024
+
+/** How a journal is kept. */
+export interface JournalOptions extends Retention {
+  /** The SQLite file, in a folder that exists. No other process may write it. */
+  readonly path: string
+  /** Each batch is on the disk, not only with the operating system, before it counts as written. Default false. */
+  readonly durable?: boolean | undefined
+  readonly log: Logger
+  /** Told once when nothing more can be written; the journal keeps what it has. */
+  readonly onBroken?: ((trouble: JournalTrouble) => void) | undefined
+}
+
+/** Which events of the past. */
+export interface HistoryOptions {
+  /** Glob over tags; all by default. */
+  readonly pattern?: string | undefined
+  /** Events after this sequence; 0, the default: from the first that is kept. */
+  readonly after?: number | undefined
+  /** Events up to this sequence; by default the last that was published. */
+  readonly upTo?: number | undefined
+  /** The newest first; by default the oldest. */
+  readonly newestFirst?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Counters of a journal; they only grow, but for `waiting`. */
+export interface JournalStats {
+  /** The last sequence that was given. */
+  readonly sequence: number
+  /** The last one that was written. */
+  readonly written: number
+  /** Events that wait for the disk. */
+  readonly waiting: number
+  /** Events that were not kept: too many waited, or writing was given up. */
+  readonly lost: number
+  readonly isBroken: boolean
+}
+
+type Answer = Extract<JournalReply, { id: number }>
+
+/**
+ * Every event of the bus, in order, in one SQLite file that two threads of their own write and read. `append` costs a copy of the
+ * event's bytes and never waits.
+ */
+export class Journal implements AsyncDisposable {
+  readonly #options: JournalOptions
+  readonly #writer: Worker
+  readonly #reader: Worker
+  readonly #packer = new EntryPacker()
+  readonly #asked = new Map<number, PromiseWithResolvers<Answer>>()
+  readonly #flushes: { sequence: number; done: PromiseWithResolvers<void> }[] = []
+  readonly #exits: readonly Promise<unknown>[]
+  #timer: NodeJS.Timeout | undefined
+  #sequence: number
+  #written: number
+  #timeMs: number
+  #waitingBytes = 0
+  #lost = 0
+  #nextId = 1
+  #state: 'open' | 'broken' | 'closed' = 'open'
+
+  private constructor(
+    options: JournalOptions,
+    threads: { writer: Worker; reader: Worker },
+    { first, timeMs }: { first: number; timeMs: number },
+  ) {
+    this.#options = options
+    this.#writer = threads.writer
+    this.#reader = threads.reader
+    this.#sequence = first - 1
+    this.#written = first - 1
+    this.#timeMs = timeMs
+    this.#exits = [this.#writer, this.#reader].map((thread) => once(thread, 'exit').catch(() => {}))
+    this.#exits[1]?.then(() => this.#failAll()).catch(() => {})
+    for (const thread of [this.#writer, this.#reader]) {
+      thread.on('message', (reply: JournalReply) => this.#take(reply))
+      thread.on('error', (error) => this.#break({ message: messageOf(error), code: undefined }))
+      // The process ends when all else has.
+      thread.unref()
+    }
+  }
+
+  /**
+   * Opens or makes the journal. A file that is damaged is moved aside, with a log line.
+   *
+   * @throws {JournalError} `ERR_JOURNAL_OPEN`.
+   */
+  static async open(options: JournalOptions): Promise<Journal> {
+    const { path, durable = false, ageMaxMs, bytesMax, log } = options
+    const data = { path, durable, retention: { ageMaxMs, bytesMax } }
+    const writer = await startThread({ role: 'writer', ...data })
+    if (writer.opened.aside !== undefined)
+      log.error(
+        { path, aside: writer.opened.aside },
+        'the journal was damaged; moved aside, a new one begins',
+      )
+    const reader = await startThread({ role: 'reader', ...data })
+    return new Journal(options, { writer: writer.thread, reader: reader.thread }, writer.opened)
+  }
+
+  get stats(): JournalStats {
+    return {
+      sequence: this.#sequence,
+      written: this.#written,
+      waiting: this.#sequence - this.#written,
+      lost: this.#lost,
+      isBroken: this.#state === 'broken',
+    }
+  }
+
+  /** Keeps an event and returns its sequence; undefined when it is not kept, which is counted. */
+  append(tag: string, payload: Buffer): number | undefined {
+    const waits = this.#sequence - this.#written
+    const isFull = this.#waitingBytes + this.#packer.bytes > WAITING_BYTES_MAX || waits >= WAITING_MAX
+    if (this.#state !== 'open' || isFull) {
+      this.#lost++
+      return undefined
+    }
+    // A clock that was set back must not break the order of times.
+    this.#timeMs = Math.max(this.#timeMs, Date.now())
+    const sequence = ++this.#sequence
+    this.#packer.add({ sequence, timeMs: this.#timeMs, tag, payload })
+    if (this.#packer.bytes >= BATCH_BYTES) this.#send()
+    else this.#timer ??= setTimeout(() => this.#send(), BATCH_MS)
+    return sequence
+  }
+
+  /**
+   * Waits until all that was appended is written.
+   *
+   * @throws {JournalError} `ERR_JOURNAL_CLOSED` when that does not happen any more.
+   */
+  async flush(): Promise<void> {
+    this.#send()
+    if (this.#written >= this.#sequence) return
+    if (this.#state !== 'open') throw closed()
+    const done = Promise.withResolvers<void>()
+    this.#flushes.push({ sequence: this.#sequence, done })
+    this.#writer.ref()
+    await done.promise
+  }
+
+  /** The last sequence that was published before a time, in milliseconds since 1970. */
+  async sequenceBefore(timeMs: number): Promise<number> {
+    await this.#settle()
+    const answer = await this.#ask((id) => ({ kind: 'before', id, timeMs }))
+    return answer.kind === 'before' ? answer.sequence : 0
+  }
+
+  /**
+   * Events of the past, in order, page by page; those that are removed meanwhile are left out.
+   *
+   * @throws {JournalError} `ERR_JOURNAL_READ`, `ERR_JOURNAL_CLOSED`.
+   */
+  async *history(options: HistoryOptions = {}): AsyncGenerator<JournalEntry> {
+    const { pattern = '*', newestFirst = false, signal } = options
+    await this.#settle()
+    let { after = 0, upTo = this.#sequence } = options
+    for (;;) {
+      signal?.throwIfAborted()
+      const query: JournalQuery = {
+        ...{ after, upTo, pattern, newestFirst },
+        countMax: PAGE_EVENTS,
+        bytesMax: PAGE_BYTES,
+      }
+      const page = await this.#ask((id) => ({ kind: 'read', id, query }))
+      if (page.kind !== 'page') return
+      yield* unpackEntries(page.batch)
+      if (page.next === undefined) return
+      if (newestFirst) upTo = page.next
+      else after = page.next
+    }
+  }
+
+  /** Writes what waits and closes the file. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === 'closed') return
+    await this.flush().catch(() => {}) // what cannot be written was told
+    this.#state = 'closed'
+    clearTimeout(this.#timer)
+    for (const thread of [this.#writer, this.#reader]) {
+      thread.ref()
+      thread.postMessage({ kind: 'close', sequence: this.#sequence } satisfies JournalRequest)
+    }
+    await Promise.all(this.#exits)
+  }
+
+  /** What is asked for may be among what waits. */
+  async #settle(): Promise<void> {
+    if (this.#state === 'closed') throw closed()
+    await this.flush().catch(() => {}) // what is written can still be read
+  }
+
+  #send(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#packer.count === 0 || this.#state !== 'open') return
+    const batch = this.#packer.take()
+    this.#waitingBytes += batch.length
+    const request: JournalRequest = { kind: 'append', batch }
+    this.#writer.postMessage(request, [batch.buffer as ArrayBuffer]) // allocated by the packer for this batch alone
+  }
+
+  async #ask(make: (id: number) => JournalRequest): Promise<Answer> {
+    const id = this.#nextId++
+    const asked = Promise.withResolvers<Answer>()
+    this.#asked.set(id, asked)
+    this.#reader.ref()
+    this.#reader.postMessage(make(id))
+    const answer = await asked.promise
+    if (answer.kind === 'failed') throw new JournalError('ERR_JOURNAL_READ', answer.trouble.message)
+    return answer
+  }
+
+  #take(reply: JournalReply): void {
+    switch (reply.kind) {
+      case 'opened':
+        return
+      case 'written':
+        this.#waitingBytes -= reply.bytes
+        this.#written = reply.sequence
+        while (this.#flushes[0] && this.#flushes[0].sequence <= this.#written)
+          this.#flushes.shift()?.done.resolve()
+        if (this.#flushes.length === 0) this.#writer.unref()
+        return
+      case 'broken':
+        this.#break(reply.trouble)
+        return
+      default:
+        this.#asked.get(reply.id)?.resolve(reply)
+        this.#asked.delete(reply.id)
+        if (this.#asked.size === 0) this.#reader.unref()
+    }
+  }
+
+  #break(trouble: JournalTrouble): void {
+    if (this.#state !== 'open') return
+    this.#state = 'broken'
+    clearTimeout(this.#timer)
+    this.#lost += this.#sequence - this.#written
+    for (const { done } of this.#flushes.splice(0)) done.reject(closed())
+    const { path, log, onBroken } = this.#options
+    log.error({ path, ...trouble }, 'the journal is not written any more; the bus goes on without it')
+    onBroken?.(trouble)
+  }
+
+  #failAll(): void {
+    for (const asked of this.#asked.values()) asked.reject(closed())
+    this.#asked.clear()
+    for (const { done } of this.#flushes.splice(0)) done.reject(closed())
+  }
+}
+
+function closed(): JournalError {
+  return new JournalError('ERR_JOURNAL_CLOSED', 'the journal is closed, or was given up after an error')
+}
+
+async function startThread(
+  data: JournalThreadData,
+): Promise<{ thread: Worker; opened: Extract<JournalReply, { kind: 'opened' }> }> {
+  // The sources run as they are; what is published has been compiled.
+  const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js'
+  const thread = new Worker(new URL(`./thread.${extension}`, import.meta.url), { workerData: data })
+  const { promise, resolve, reject } = Promise.withResolvers<JournalReply>()
+  thread.once('message', resolve)
+  thread.once('error', reject)
+  try {
+    const reply = await promise
+    if (reply.kind === 'opened') return { thread, opened: reply }
+    const reason = reply.kind === 'broken' ? reply.trouble.message : reply.kind
+    throw new JournalError('ERR_JOURNAL_OPEN', `no journal in ${data.path}: ${reason}`)
+  } catch (error) {
+    thread.on('error', () => {}) // it has said what is wrong
+    await thread.terminate()
+    if (error instanceof JournalError) throw error
+    throw new JournalError('ERR_JOURNAL_OPEN', `no journal in ${data.path}: ${messageOf(error)}`, {
+      cause: error,
+    })
+  } finally {
+    thread.off('error', reject)
+  }
+}
