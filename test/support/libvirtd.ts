@@ -45,12 +45,14 @@ export interface LibvirtdOptions {
   readonly listen?: 'tcp' | 'tls'
   /** Mechanisms of SASL and who may log in, for the sockets that settings give to it (`auth_tcp`, `auth_unix_rw` …). */
   readonly sasl?: { readonly mechanisms: string; readonly users: Readonly<Record<string, string>> }
+  /** Starts in the mount namespace of this process, in one of its own that begins as that. */
+  readonly namespaceOf?: number
 }
 
 /** Starts a real libvirtd on sockets in a temporary folder; `settings` go into libvirtd.conf. */
 export async function startLibvirtd(
   settings: Readonly<Record<string, string | number>> = {},
-  { listen, sasl }: LibvirtdOptions = {},
+  { listen, sasl, namespaceOf }: LibvirtdOptions = {},
 ): Promise<TestDaemon> {
   const dir = tempDir()
   mkdirSync(join(dir.path, 'run'))
@@ -71,7 +73,8 @@ export async function startLibvirtd(
   writeFileSync(join(dir.path, 'libvirtd.conf'), lines.join(''))
   writeFileSync(join(dir.path, 'qemu.conf'), QEMU_CONF)
   if (sasl) await writeSasl(dir.path, sasl)
-  return await run(dir, { port, args: listen ? ['--listen'] : [] })
+  const enter = namespaceOf === undefined ? [] : ['nsenter', '-t', `${namespaceOf}`, '-m']
+  return await run(dir, { port, enter, args: listen ? ['--listen'] : [] })
 }
 
 /** What Cyrus SASL reads for the application `libvirt`, and its database of users. */
@@ -104,7 +107,7 @@ export async function freePort(): Promise<number> {
 
 async function run(
   dir: { path: string } & Disposable,
-  how: { port: number; args: readonly string[] },
+  how: { port: number; enter: readonly string[]; args: readonly string[] },
 ): Promise<TestDaemon> {
   const script =
     'set -e; for d in /etc/libvirt /run/libvirt /var/lib/libvirt /var/cache/libvirt; do ' +
@@ -117,19 +120,10 @@ async function run(
   // What a killed daemon has left behind would look like one that is up.
   for (const path of [socketPath, readOnlySocketPath]) rmSync(path, { force: true })
   // Where the test itself is killed, the kernel ends the daemon in its place.
-  const command = [
-    '--pdeathsig',
-    'TERM',
-    'unshare',
-    '-m',
-    'sh',
-    '-c',
-    script,
-    LIBVIRTD,
-    dir.path,
-    ...how.args,
-  ]
-  const child = spawn(SETPRIV, command, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const unshared = ['unshare', '-m', 'sh', '-c', script, LIBVIRTD, dir.path, ...how.args]
+  const child = spawn(SETPRIV, ['--pdeathsig', 'TERM', ...how.enter, ...unshared], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   let log = ''
   child.stderr?.on('data', (chunk) => {
     log = `${log}${chunk}`.slice(-4000)
