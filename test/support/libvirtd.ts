@@ -47,12 +47,14 @@ export interface LibvirtdOptions {
   readonly sasl?: { readonly mechanisms: string; readonly users: Readonly<Record<string, string>> }
   /** Starts in the mount namespace of this process, in one of its own that begins as that. */
   readonly namespaceOf?: number
+  /** Its network is a namespace of its own, which udev's messages do not leave, and its host has this name. */
+  readonly host?: string
 }
 
 /** Starts a real libvirtd on sockets in a temporary folder; `settings` go into libvirtd.conf. */
 export async function startLibvirtd(
   settings: Readonly<Record<string, string | number>> = {},
-  { listen, sasl, namespaceOf }: LibvirtdOptions = {},
+  { listen, sasl, namespaceOf, host }: LibvirtdOptions = {},
 ): Promise<TestDaemon> {
   const dir = tempDir()
   mkdirSync(join(dir.path, 'run'))
@@ -74,7 +76,7 @@ export async function startLibvirtd(
   writeFileSync(join(dir.path, 'qemu.conf'), QEMU_CONF)
   if (sasl) await writeSasl(dir.path, sasl)
   const enter = namespaceOf === undefined ? [] : ['nsenter', '-t', `${namespaceOf}`, '-m']
-  return await run(dir, { port, enter, args: listen ? ['--listen'] : [] })
+  return await run(dir, { port, enter, args: listen ? ['--listen'] : [], host: host ?? '' })
 }
 
 /** What Cyrus SASL reads for the application `libvirt`, and its database of users. */
@@ -107,23 +109,23 @@ export async function freePort(): Promise<number> {
 
 async function run(
   dir: { path: string } & Disposable,
-  how: { port: number; enter: readonly string[]; args: readonly string[] },
+  how: { port: number; enter: readonly string[]; args: readonly string[]; host: string },
 ): Promise<TestDaemon> {
   const script =
     'set -e; for d in /etc/libvirt /run/libvirt /var/lib/libvirt /var/cache/libvirt; do ' +
     'mkdir -p $d; mount -t tmpfs tmpfs $d; done; cp "$1/qemu.conf" /etc/libvirt/; ' +
     'mkdir -p /etc/sasl2; mount --bind "$1/sasl2" /etc/sasl2; ' +
-    'd=$1; shift; exec "$0" -f "$d/libvirtd.conf" -p "$d/pid" "$@"'
+    'd=$1; [ -z "$2" ] || printf %s "$2" >/proc/sys/kernel/hostname; shift 2; exec "$0" -f "$d/libvirtd.conf" -p "$d/pid" "$@"'
   const sockets = join(dir.path, 'run')
   const socketPath = join(sockets, 'libvirt-sock')
   const readOnlySocketPath = join(sockets, 'libvirt-sock-ro')
   // What a killed daemon has left behind would look like one that is up.
   for (const path of [socketPath, readOnlySocketPath]) rmSync(path, { force: true })
   // Where the test itself is killed, the kernel ends the daemon in its place.
-  const unshared = ['unshare', '-m', 'sh', '-c', script, LIBVIRTD, dir.path, ...how.args]
-  const child = spawn(SETPRIV, ['--pdeathsig', 'TERM', ...how.enter, ...unshared], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  const namespaces = how.host === '' ? ['-m'] : ['-m', '-n', '-u']
+  const shell = ['sh', '-c', script, LIBVIRTD, dir.path, how.host, ...how.args]
+  const command = ['--pdeathsig', 'TERM', ...how.enter, 'unshare', ...namespaces, ...shell]
+  const child = spawn(SETPRIV, command, { stdio: ['ignore', 'ignore', 'pipe'] })
   let log = ''
   child.stderr?.on('data', (chunk) => {
     log = `${log}${chunk}`.slice(-4000)
