@@ -1,4 +1,5 @@
 import { enums, type LibvirtEvent, type remote } from '../libvirt/index.ts'
+import { Float } from '../msgpack/index.ts'
 import { words } from './words.ts'
 
 type Data = Record<string, unknown>
@@ -75,16 +76,17 @@ const POOL = words(enums.virStoragePoolEventLifecycleType, 'VIR_STORAGE_POOL_EVE
 const NODEDEV = words(enums.virNodeDeviceEventLifecycleType, 'VIR_NODE_DEVICE_EVENT_')
 const SECRET = words(enums.virSecretEventLifecycleType, 'VIR_SECRET_EVENT_')
 
-/** `VIR_TYPED_PARAM_BOOLEAN`: an int on the wire. */
-const TYPED_PARAM_BOOLEAN = enums.virTypedParameterType.VIR_TYPED_PARAM_BOOLEAN
+const { VIR_TYPED_PARAM_BOOLEAN, VIR_TYPED_PARAM_DOUBLE } = enums.virTypedParameterType
+
+function parameter({ type, value }: remote.RemoteTypedParamValue): unknown {
+  if (type === VIR_TYPED_PARAM_BOOLEAN) return value !== 0 // an int on libvirt's wire
+  if (type === VIR_TYPED_PARAM_DOUBLE) return new Float(Number(value)) // 1.0 on the bus, too
+  return value
+}
 
 /** Typed parameters as libvirt-python gives them: a dictionary. */
 function parameters(params: readonly remote.RemoteTypedParam[]): Data {
-  const entries = params.map(({ field, value }) => [
-    field,
-    value.type === TYPED_PARAM_BOOLEAN ? value.value !== 0 : value.value,
-  ])
-  return Object.fromEntries(entries)
+  return Object.fromEntries(params.map(({ field, value }) => [field, parameter(value)]))
 }
 
 function address(from: remote.RemoteDomainEventGraphicsAddress): Data {
