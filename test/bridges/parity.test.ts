@@ -4,7 +4,7 @@ import { connect } from '../../src/libvirt/index.ts'
 import { LIBVIRTD, startLibvirtd, VIRSH } from '../support/libvirtd.ts'
 import { needs, PYTHON, QEMU } from '../support/peers.ts'
 import { type Compared, compare, table } from './parity/compare.ts'
-import { ENGINE_PYTHON, Engines, kindOf, realKinds, type Seen } from './parity/engines.ts'
+import { aboutRealEngine, ENGINE_PYTHON, Engines, kindOf, type Seen } from './parity/engines.ts'
 import { LIVES, PROVOKED } from './parity/kinds.ts'
 import * as guestsDo from './parity/qemu-guests.ts'
 import * as hostDoes from './parity/qemu-host.ts'
@@ -84,7 +84,7 @@ test(
   'every kind of the real Salt engine has the same tag and data here, event by event, in order',
   live,
   async (t) => {
-    const kinds = await realKinds()
+    const { kinds } = await aboutRealEngine()
     const told: Told = { compared: [], seen: [] }
     await t.test('on the test driver', async () => await testDriver(kinds, told))
     await t.test('on QEMU', async () => await qemu(kinds, told))

@@ -1,7 +1,7 @@
 """Runs the real salt.engines.libvirt_events with event.send replaced by a printer: one JSON line an event.
 
 Usage: salt_engine.py URI FILTER[,FILTER...]
-       salt_engine.py --kinds    prints the filters of its table, one JSON list, and ends
+       salt_engine.py --about    prints the filters of its table and the release of its bindings as JSON, and ends
 
 Writes "watching" to standard error when all callbacks are registered, before it waits for the first event.
 """
@@ -12,8 +12,9 @@ import sys
 logging.basicConfig(stream=sys.stderr, level="DEBUG")
 import salt.engines.libvirt_events as engine
 
-if sys.argv[1:] == ["--kinds"]:
-    print(json.dumps([f"{obj}/{name}" for obj, defs in engine.CALLBACK_DEFS.items() for name, _ in defs]))
+if sys.argv[1:] == ["--about"]:
+    kinds = [f"{obj}/{name}" for obj, defs in engine.CALLBACK_DEFS.items() for name, _ in defs]
+    print(json.dumps({"kinds": kinds, "bindings": engine.libvirt.getVersion()}))
     sys.exit()
 
 

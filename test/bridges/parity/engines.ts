@@ -55,9 +55,17 @@ const noCodec: PayloadCodec = {
   decode: () => assert.fail('nothing is decoded here'),
 }
 
-/** The kinds of the real engine's own table, as filters: `domain/lifecycle`. */
-export async function realKinds(): Promise<string[]> {
-  const { stdout } = await promisify(execFile)(ENGINE_PYTHON, [SCRIPT, '--kinds'])
+/** What the real engine is. */
+interface About {
+  /** The kinds of its own table, as filters: `domain/lifecycle`. */
+  readonly kinds: readonly string[]
+  /** Release of libvirt that its bindings belong to: 9008000 is 9.8.0. */
+  readonly bindings: number
+}
+
+/** Asks the real engine what it is. */
+export async function aboutRealEngine(): Promise<About> {
+  const { stdout } = await promisify(execFile)(ENGINE_PYTHON, [SCRIPT, '--about'])
   return JSON.parse(stdout)
 }
 
