@@ -101,6 +101,24 @@ export class BootSector {
     return this.findPci({ vendor: 0x1af4, device: 0x1002 }).outAt(24, pages, 4)
   }
 
+  /** Writes half a megabyte of memory again and again, each time something else, and never ends. */
+  rewriteMemory(): this {
+    const start = this.#code.length
+    const [first, last] = [0x1000, 0x9000]
+    this.#emit(0xba, ...low16(first)) // mov dx, first
+    const segment = this.#code.length
+    // mov es, dx; xor di, di; mov cx, 0x8000; inc ax; rep stosw
+    this.#emit(0x8e, 0xc2, 0x31, 0xff, 0xb9, ...low16(0x8000), 0x40, 0xf3, 0xab)
+    // add dx, 0x1000; cmp dx, last
+    this.#emit(0x81, 0xc2, ...low16(0x1000), 0x81, 0xfa, ...low16(last))
+    return this.#jump(0x72, segment).#jump(0xeb, start) // jb segment; jmp start
+  }
+
+  /** A jump with a relative byte to an earlier place. */
+  #jump(opcode: number, to: number): this {
+    return this.#emit(opcode, (to - this.#code.length - 2) & 0xff)
+  }
+
   #store(address: number, words: readonly number[]): this {
     // mov word [address], word
     for (const [index, word] of words.entries())

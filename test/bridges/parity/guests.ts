@@ -19,7 +19,7 @@ export interface GuestParts {
   readonly more?: string
 }
 
-/** A disk as XML. `order` is its place for the BIOS, which sees no disk without one. */
+/** A disk as XML: `errors` is what a failed write does, `policy` what a missing file does, `order` its place for the BIOS, which sees no disk without one. */
 export function diskXml(
   file: string,
   {
@@ -27,10 +27,11 @@ export function diskXml(
     order,
     format = 'raw',
     errors = 'stop',
-  }: { target: string; order?: number; format?: 'raw' | 'qcow2'; errors?: string },
+    policy = 'mandatory',
+  }: { target: string; order?: number; format?: 'raw' | 'qcow2'; errors?: string; policy?: string },
 ): string {
   return `<disk type='file' device='disk'><driver name='qemu' type='${format}' error_policy='${errors}'/>
-    <source file='${file}'/><target dev='${target}' bus='virtio'/>${order ? `<boot order='${order}'/>` : ''}</disk>`
+    <source file='${file}' startupPolicy='${policy}'/><target dev='${target}' bus='virtio'/>${order ? `<boot order='${order}'/>` : ''}</disk>`
 }
 
 /** Files and XML of guests without an operating system, in one folder. */

@@ -72,8 +72,11 @@ export async function panics({ guests, virsh, engines }: Stage): Promise<void> {
   await virsh.each('destroy panics')
 }
 
-/** A watchdog that nobody feeds, with each action that leaves a guest to tell of. */
-export async function watchdog(stage: Stage, action: 'pause' | 'reset' | 'poweroff'): Promise<void> {
+/** What a watchdog does that nobody feeds; `none` is the one of `tricks`. */
+export const WATCHDOGS = ['pause', 'reset', 'poweroff', 'shutdown', 'inject-nmi'] as const
+
+/** A watchdog that nobody feeds. */
+export async function watchdog(stage: Stage, action: (typeof WATCHDOGS)[number]): Promise<void> {
   const { guests, virsh, engines } = stage
   const name = `watchdog-${action}`
   const sector = new BootSector().outByte(PC.watchdog, WATCHDOG_2S)

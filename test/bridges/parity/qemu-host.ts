@@ -6,8 +6,8 @@ import type { Stage } from './stage.ts'
 
 /** What is done to guests from outside, by virsh. */
 
-function cdromXml(file: string, more = ''): string {
-  return `<disk type='file' device='cdrom'><driver name='qemu' type='raw'/><source file='${file}'${more}/>
+function cdromXml(file: string): string {
+  return `<disk type='file' device='cdrom'><driver name='qemu' type='raw'/><source file='${file}' startupPolicy='optional'/>
     <target dev='hdc' bus='ide'/><readonly/></disk>`
 }
 
@@ -51,34 +51,50 @@ export async function devices({ guests, virsh, engines }: Stage): Promise<void> 
   await virsh.each('destroy devices')
 }
 
-/** Copies of a running guest's disk, pivoted to, finished and aborted; a snapshot committed; a backup. */
-export async function blockJobs({ guests, virsh, engines }: Stage): Promise<void> {
-  const disk = diskXml(guests.image('jobs', 'qcow2'), { target: 'vdb', format: 'qcow2' })
-  await virsh.xml('create', guests.xml('jobs', { devices: disk }))
-  const copy = (name: string, how: string): Promise<void> =>
-    virsh.each(`blockcopy jobs vdb --dest ${guests.dir}/${name} --format qcow2 --transient-job --wait ${how}`)
-  await copy('pivoted', '--pivot')
-  await copy('finished', '--finish')
-  await virsh.each(`blockcopy jobs vdb --dest ${guests.dir}/aborted --transient-job`)
-  await engines.until({ kind: 'domain/block_job', of: 'jobs', fields: { status: 'ready' } }, 3)
-  await virsh.each('blockjob jobs vdb --abort')
-  const spec = `--diskspec vda,snapshot=no --diskspec vdb,snapshot=external,file=${guests.dir}/overlay`
-  await virsh.each(`snapshot-create-as jobs s1 --disk-only ${spec} --no-metadata`)
-  await virsh.each('blockcommit jobs vdb --active --wait --pivot')
-  const backup = `<domainbackup><disks><disk name='vda' backup='no'/><disk name='vdb' backup='yes' type='file'>
-    <target file='${guests.dir}/backup'/><driver type='qcow2'/></disk></disks></domainbackup>`
-  await virsh.xml('backup-begin jobs', backup)
-  await engines.until({ kind: 'domain/block_job', of: 'jobs', fields: { type: 'backup' } })
-  await virsh.each('destroy jobs')
+/** Copies of a running guest's disk, pivoted to, finished, aborted, and one that finds no room. */
+export async function copies({ guests, virsh, engines, full }: Stage): Promise<void> {
+  const disk = diskXml(guests.image('copied', 'qcow2'), { target: 'vdb', format: 'qcow2' })
+  await virsh.xml('create', guests.xml('copies', { devices: disk }))
+  const copy = (name: string): string =>
+    `blockcopy copies vdb --dest ${guests.dir}/${name} --format qcow2 --transient-job`
+  await virsh.each(
+    `${copy('pivoted')} --wait --pivot`,
+    `${copy('finished')} --wait --finish`,
+    copy('aborted'),
+  )
+  await engines.until({ kind: 'domain/block_job', of: 'copies', fields: { status: 'ready' } }, 3)
+  await virsh.each('blockjob copies vdb --abort')
+  await virsh.each(`blockcopy copies vda --dest ${full}/copy --format raw --transient-job`)
+  await engines.until({ kind: 'domain/block_job', of: 'copies', fields: { status: 'failed' } })
+  await virsh.each('destroy copies')
 }
 
-/** Saved and restored, both ways, dumped, and dumped as one that crashed. */
+/** Snapshots of a disk, committed and pulled together, and a backup. */
+export async function overlays({ guests, virsh, engines }: Stage): Promise<void> {
+  const { dir } = guests
+  const disk = diskXml(guests.image('base', 'qcow2'), { target: 'vdb', format: 'qcow2' })
+  await virsh.xml('create', guests.xml('overlays', { devices: disk }))
+  for (const name of ['one', 'two', 'three', 'four']) {
+    const spec = `--diskspec vda,snapshot=no --diskspec vdb,snapshot=external,file=${dir}/${name}`
+    await virsh.each(`snapshot-create-as overlays ${name} --disk-only ${spec} --no-metadata`)
+  }
+  await virsh.each(`blockcommit overlays vdb --base ${dir}/three --active --wait --pivot`)
+  await virsh.each(`blockcommit overlays vdb --top ${dir}/two --base ${dir}/one --wait`)
+  await virsh.each('blockpull overlays vdb --wait')
+  const backup = `<domainbackup><disks><disk name='vda' backup='no'/><disk name='vdb' backup='yes' type='file'>
+    <target file='${dir}/backup'/><driver type='qcow2'/></disk></disks></domainbackup>`
+  await virsh.xml('backup-begin overlays', backup)
+  await engines.until({ kind: 'domain/block_job', of: 'overlays', fields: { type: 'backup' } })
+  await virsh.each('destroy overlays')
+}
+
+/** Saved and restored, both ways, once to stay paused; dumped, and dumped as one that crashed. */
 export async function saves({ guests, virsh }: Stage): Promise<void> {
   const agent = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
   const { dir } = guests
   await virsh.xml('define', guests.xml('saves', { devices: agent }))
-  await virsh.each('start saves', `save saves ${dir}/saved`, `restore ${dir}/saved`)
-  await virsh.each('managedsave saves', 'start saves', `dump saves ${dir}/core --memory-only`)
+  await virsh.each('start saves', `save saves ${dir}/saved`, `restore ${dir}/saved --paused`)
+  await virsh.each('resume saves', 'managedsave saves', 'start saves', `dump saves ${dir}/core --memory-only`)
   await virsh.each(`dump saves ${dir}/crash --crash`, 'undefine saves')
 }
 
@@ -96,22 +112,20 @@ export async function snapshots({ guests, virsh, engines }: Stage): Promise<void
   await virsh.each('snapshot-delete snapshots running', 'destroy snapshots', 'undefine snapshots')
 }
 
-/** Defined, changed, renamed; started without the medium that it should have; its emulator killed. */
+/** Defined, changed, renamed; started without the medium and the disk that it should have; its emulator killed. */
 export async function life(stage: Stage): Promise<void> {
   const { guests, virsh, engines } = stage
-  const medium = guests.image('gone')
-  const xml = guests.xml('life', { devices: cdromXml(medium, " startupPolicy='optional'") })
+  const gone = ['medium', 'dropped'].map((name) => guests.image(name))
+  const disk = diskXml(`${gone[1]}`, { target: 'vdb', policy: 'optional' })
+  const xml = guests.xml('life', { devices: `${cdromXml(`${gone[0]}`)}${disk}` })
   await virsh.xml('define', xml)
   const uuid = await virsh.run('domuuid', 'life')
   await virsh.xml('define', xml.replace('</name>', `</name><uuid>${uuid}</uuid>`))
-  rmSync(medium)
+  for (const path of gone) rmSync(path)
   await virsh.each('domrename life lebenslänglich', 'domrename lebenslänglich life', 'start life')
   process.kill(stage.pidOf('life') ?? Number.NaN, 'SIGKILL')
-  await engines.until({
-    kind: 'domain/lifecycle',
-    of: 'life',
-    fields: { event: 'stopped', detail: 'failed' },
-  })
+  const fields = { event: 'stopped', detail: 'failed' }
+  await engines.until({ kind: 'domain/lifecycle', of: 'life', fields })
   await virsh.each('undefine life')
 }
 
