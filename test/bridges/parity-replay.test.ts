@@ -21,7 +21,13 @@ class Replay implements AsyncDisposable {
     const dir = tempDir()
     const path = join(dir.path, 'sock')
     const simulator = await Simulator.listen({ path })
-    return new Replay(await Engines.watch(`test+unix:///default?socket=${path}`, kinds), simulator, dir)
+    try {
+      return new Replay(await Engines.watch(`test+unix:///default?socket=${path}`, kinds), simulator, dir)
+    } catch (error) {
+      await simulator[Symbol.asyncDispose]()
+      dir[Symbol.dispose]()
+      throw error
+    }
   }
 
   private constructor(engines: Engines, simulator: Simulator, dir: Disposable) {

@@ -91,10 +91,6 @@ export class Engines implements AsyncDisposable {
   }
 
   private constructor(uri: string, kinds: readonly string[]) {
-    this.#real = new LineProcess(ENGINE_PYTHON, [SCRIPT, uri, kinds.join(',')])
-    this.#real.child.stdout?.on('data', () => this.#tell())
-    this.#real.child.on('exit', () => this.#tell())
-    this.#reading = this.#read(this.#bus.subscribe('*'))
     this.#engine = new LibvirtToBus({
       bus: this.#bus,
       codec: noCodec,
@@ -103,6 +99,11 @@ export class Engines implements AsyncDisposable {
       uri,
       filters: kinds,
     })
+    // A filter that ours does not have throws above: no process is left behind then.
+    this.#real = new LineProcess(ENGINE_PYTHON, [SCRIPT, uri, kinds.join(',')])
+    this.#real.child.stdout?.on('data', () => this.#tell())
+    this.#real.child.on('exit', () => this.#tell())
+    this.#reading = this.#read(this.#bus.subscribe('*'))
     this.#engine.start()
   }
 
