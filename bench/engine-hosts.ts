@@ -46,7 +46,10 @@ export async function measureHosts(seconds: number): Promise<HostsResult> {
   await using hosts = startPeer('hosts.ts', [dir.path, HOSTS, GUESTS], limitMs)
   await hosts.told('ready')
   const sockDir = join(dir.path, 'bus')
-  await using up = await startVirbus(['--config', writeConfig(dir.path, HOSTS), '--sock-dir', sockDir], HOSTS)
+  await using up = await startVirbus(
+    ['--config', writeConfig(dir.path, HOSTS), '--sock-dir', sockDir, '--state-dir', join(dir.path, 'state')],
+    HOSTS,
+  )
   await using subscriber = startPeer('engine-subscriber.ts', [sockDir], limitMs)
   await subscriber.told('ready')
   await untilSeen(hosts, subscriber)

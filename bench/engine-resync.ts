@@ -31,7 +31,10 @@ async function measureStorms(awayMs: readonly number[]): Promise<Storm[]> {
   await using hosts = startPeer('hosts.ts', [dir.path, HOSTS, GUESTS])
   await hosts.told('ready')
   const sockDir = join(dir.path, 'bus')
-  await using up = await startVirbus(['--config', writeConfig(dir.path, HOSTS), '--sock-dir', sockDir], HOSTS)
+  await using up = await startVirbus(
+    ['--config', writeConfig(dir.path, HOSTS), '--sock-dir', sockDir, '--state-dir', join(dir.path, 'state')],
+    HOSTS,
+  )
   await using subscriber = startPeer('resync-subscriber.ts', [sockDir])
   await subscriber.told('ready')
   await using ticker = startPeer('ticker.ts', [sockDir, TICKS_A_SECOND])

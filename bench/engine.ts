@@ -49,7 +49,10 @@ type Engine = <T>(uri: string, measure: (who: Contestant) => Promise<T>) => Prom
 
 const virbus: Engine = async (uri, measure) => {
   using dir = tempDir()
-  await using up = await startVirbus(['--uri', uri, '--sock-dir', dir.path], 1)
+  await using up = await startVirbus(
+    ['--uri', uri, '--sock-dir', dir.path, '--state-dir', join(dir.path, 'state')],
+    1,
+  )
   const result = await measure({ pids: [up.child.pid ?? 0], sockDir: dir.path })
   const dropped = await droppedBy(up)
   if (dropped > 0) throw new Error(`virbus says that it has dropped ${dropped}`)

@@ -6,7 +6,7 @@ import { Part } from './part.ts'
 const MARK_MS = 200
 const MARKS_MAX = 150
 
-/** Starts `virbus up` and waits until so many of its engines have registered their events. */
+/** Starts `virbus up`, with a state folder as everybody has one, and waits until so many of its engines have registered their events. */
 export async function startVirbus(args: readonly string[], engines: number): Promise<LineProcess> {
   const up = new LineProcess(SETPRIV, ['--pdeathsig', 'TERM', VIRBUS, 'up', ...args])
   try {
