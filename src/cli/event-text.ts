@@ -24,11 +24,16 @@ export function formatEvent(event: RawEvent, options: { pretty: boolean; stream:
 
 /**
  * One event as a JSON object on one line, `{"tag": …, "data": …}`, without loss: bytes are `{"__bytes__": BASE64}`, other
- * extension types `{"__ext__": TYPE, "data": BASE64}`, integers and floats exact.
+ * extension types `{"__ext__": TYPE, "data": BASE64}`, integers and floats exact. `more`: what comes behind.
  */
-export function formatJsonEvent(event: RawEvent): string {
+export function formatJsonEvent(event: RawEvent, more: Readonly<Record<string, unknown>> = {}): string {
   const data = decode(event.payload, { floats: 'exact' })
-  return `${dumps({ tag: event.tag, data }, { fallback: (value) => plain(value, true) })}\n`
+  return `${dumps({ tag: event.tag, data, ...more }, { fallback: (value) => plain(value, true) })}\n`
+}
+
+/** One value of an event as in {@link formatEvent}. */
+export function formatValue(value: unknown): string {
+  return dumps(value, { fallback: (inner) => plain(inner, false) })
 }
 
 function plain(value: unknown, lossless: boolean): unknown {

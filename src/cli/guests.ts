@@ -1,10 +1,9 @@
 import { LibvirtGuestSource, listGuests, stateText } from '../bridges/index.ts'
 import { messageOf } from '../core/errors.ts'
-import { type GuestReport, type HostReport, hostReport, stateNumber } from '../daemon/index.ts'
+import { controlPath, type GuestReport, type HostReport, hostReport, stateNumber } from '../daemon/index.ts'
 import { Host, Hosts } from '../guests/index.ts'
 import { askControl, toJson } from '../http/index.ts'
 import { connect } from '../libvirt/index.ts'
-import { socketPaths } from '../salt/index.ts'
 import { parseExactJson } from './exact-json.ts'
 import { EXIT, onReaderGone, write } from './output.ts'
 import { untilSignalled } from './signals.ts'
@@ -38,16 +37,14 @@ export async function guests(options: GuestsOptions): Promise<number> {
 }
 
 async function askVirbus(options: GuestsOptions, signal: AbortSignal): Promise<HostReport[]> {
-  const { minionId: id } = options
   const sockDir = options.sockDir ?? defaultSockDir(process.env, process.getuid?.() ?? 0)
-  const { pub } = socketPaths(sockDir, id === undefined ? {} : { node: 'minion', id })
   const query = new URLSearchParams([
     ['fresh', '1'],
     ...(options.host === undefined ? [] : [['host', options.host] as [string, string]]),
     ...(options.state ?? []).map((state): [string, string] => ['state', state]),
     ...(options.titles ? [['titles', '1'] as [string, string]] : []),
   ])
-  const answer = await askControl(pub.replace(/_pub\.ipc$/, '_control.sock'), `/v1/guests?${query}`, signal)
+  const answer = await askControl(controlPath(sockDir, options.minionId), `/v1/guests?${query}`, signal)
   return parseExactJson(answer) as HostReport[] // the answer of the route of the same name
 }
 

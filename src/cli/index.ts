@@ -6,6 +6,8 @@ import { buildProgram } from './program.ts'
 /** Errors of how the command was called, as opposed to what happened then. */
 const USAGE_CODES: ReadonlySet<string> = new Set([
   'ERR_CLI_DATA',
+  'ERR_CLI_WHERE',
+  'ERR_CLI_TIME',
   'ERR_BRIDGE_FILTER',
   'ERR_DAEMON_QUERY',
   'ERR_HTTP_REFUSED',

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 
 /** Ends of a command, documented in docs/cli.md. */
-export const EXIT = { OK: 0, FAILURE: 1, USAGE: 2 } as const
+export const EXIT = { OK: 0, FAILURE: 1, USAGE: 2, TIMEOUT: 3 } as const
 
 /** Writes and waits until the stream takes more; false when the reader has gone. */
 export async function write(stream: Writable, text: string): Promise<boolean> {

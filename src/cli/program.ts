@@ -1,4 +1,5 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { parseDuration } from '../core/duration.ts'
 import type { BusOptions } from './bus-options.ts'
 import type { DemoOptions } from './demo.ts'
 import type { GuestsOptions } from './guests.ts'
@@ -6,6 +7,8 @@ import type { UpOptions } from './up.ts'
 import { version } from './version.ts'
 import type { WatchOptions } from './watch.ts'
 
+/** As event-format.ts has them, which is loaded only to print. */
+const FORMATS = ['text', 'pretty', 'json', 'tsv']
 const WIRES = ['classic', 'prefixed', 'split']
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent']
 
@@ -18,6 +21,12 @@ function positive(text: string): number {
 
 function count(text: string): number {
   return text === '-1' ? Number.POSITIVE_INFINITY : positive(text)
+}
+
+function span(text: string): number {
+  const value = parseDuration(text)
+  if (!(value > 0)) throw new InvalidArgumentError('Expected a time such as 30s, 5m, 2h or 1d.')
+  return value
 }
 
 function eventsPerSecond(text: string): number {
@@ -53,11 +62,12 @@ export function buildProgram(done: (exitCode: number) => void): Command {
     .showHelpAfterError('(virbus --help shows what there is)')
     .addHelpText(
       'after',
-      '\nExit codes: 0 done or stopped by a signal, 1 failed, 2 wrong usage or configuration.',
+      '\nExit codes: 0 done or stopped by a signal, 1 failed, 2 wrong usage or configuration, 3 timed out.',
     )
   addUp(program, done)
   addDemo(program, done)
   addWatch(program, done)
+  addEvents(program, done)
   addFire(program, done)
   addGuests(program, done)
   addCompletion(program, done)
@@ -120,24 +130,65 @@ function addDemo(program: Command, done: (exitCode: number) => void): void {
     })
 }
 
-function addWatch(program: Command, done: (exitCode: number) => void): void {
-  program
-    .command('watch')
-    .description('print events: tag, tab, data as JSON, like salt-run state.event')
-    .argument('[tagmatch]', 'glob or regular expression over the whole tag', '*')
+/** Options that watch and events share. */
+function addShowing(command: Command): Command {
+  return command
+    .argument('[tagmatch...]', 'globs or regular expressions over the whole tag; any of them', ['*'])
     .addOption(sockDir())
     .addOption(minionId())
-    .option('--pretty', 'data indented, keys sorted')
-    .option('--json', 'one JSON object a line: {"tag": …, "data": …}')
+    .option('--where <condition>', 'only events of which this holds: \'data.domain.name == "web*"\'')
+    .addOption(
+      new Option('--format <format>', 'text: tag, tab, data as JSON, like salt-run state.event').choices(
+        FORMATS,
+      ),
+    )
+    .option('--template <text>', 'text with {tag}, {time}, {sequence}, {data.domain.name} … in it')
+    .option('--fields <list>', 'columns of --format tsv, with commas (default: time,sequence,tag,data.event)')
+    .option('--pretty', 'the same as --format pretty: data indented, keys sorted')
+    .option('--json', 'the same as --format json: one object a line, {"tag": …, "data": …}')
+    .option('--time', 'the time before each event')
+    .option('--utc', 'times in UTC')
     .option('--quiet', 'print nothing, just wait for --count events')
     .addOption(new Option('--count <n>', 'end after this many events; -1: never').argParser(count))
+    .addOption(
+      new Option(
+        '--timeout <time>',
+        'end after 30s, 5m …; with 3 when --count events have not come',
+      ).argParser(span),
+    )
+    .option('--since <time>', 'events of the past from then on: 10m, 2026-11-21T09:30')
+    .option('--until <time>', 'events of the past up to then')
+    .addOption(new Option('--last <n>', 'only so many events of the past').argParser(positive))
+}
+
+function addWatch(program: Command, done: (exitCode: number) => void): void {
+  addShowing(
+    program
+      .command('watch')
+      .description('print events as they come; with --since or --last after those of the past'),
+  )
     .addHelpText(
       'after',
-      "\nExamples:\n  virbus watch\n  virbus watch 'salt/engines/libvirt_events/*/domain/lifecycle' --pretty\n  virbus watch --json | jq .data.domain.name\n  virbus watch 'salt/minion/web1/start' --count 1 --quiet && echo web1 is up",
+      "\nExamples:\n  virbus watch\n  virbus watch 'salt/engines/libvirt_events/*/domain/lifecycle' --pretty\n  virbus watch --where 'data.domain.name == \"web*\" and data.event == \"stopped\"'\n  virbus watch --json --since 10m | jq .data.domain.name\n  virbus watch 'salt/minion/web1/start' --count 1 --quiet --timeout 5m && echo web1 is up",
     )
-    .action(async (tagmatch: string, options: WatchOptions) => {
+    .action(async (patterns: string[], options: WatchOptions) => {
       const { watch } = await import('./watch.ts')
-      done(await watch(tagmatch, options))
+      done(await watch(patterns, options))
+    })
+}
+
+function addEvents(program: Command, done: (exitCode: number) => void): void {
+  addShowing(
+    program.command('events').description('print events of the past, from the journal of a running virbus'),
+  )
+    .option('--follow', 'go on with those that come')
+    .addHelpText(
+      'after',
+      "\nExamples:\n  virbus events --last 20 --time\n  virbus events '*/domain/lifecycle' --since 2h --format tsv --fields time,data.domain.name,data.event\n  virbus events --since 2026-11-21T09:00 --until 2026-11-21T09:30 --json",
+    )
+    .action(async (patterns: string[], options: WatchOptions) => {
+      const { events } = await import('./watch.ts')
+      done(await events(patterns, options))
     })
 }
 

@@ -1,41 +1,149 @@
+import { controlPath } from '../daemon/index.ts'
+import { askControlLines } from '../http/index.ts'
 import { type BusOptions, connectBus } from './bus-options.ts'
-import { formatEvent, formatJsonEvent } from './event-text.ts'
+import { type Format, type FormatOptions, format, type ShownEvent, subjectOf } from './event-format.ts'
 import { EXIT, onReaderGone, write } from './output.ts'
 import { untilSignalled } from './signals.ts'
+import { defaultSockDir } from './sock-dir.ts'
 import { tagExpression } from './tag-match.ts'
+import { parseTime } from './time-arg.ts'
+import { parseWhere } from './where.ts'
 
 export interface WatchOptions extends BusOptions {
+  readonly where?: string
+  readonly format?: Format
+  readonly template?: string
+  readonly fields?: string
   readonly pretty?: boolean
   readonly json?: boolean
+  readonly time?: boolean
+  readonly utc?: boolean
   readonly quiet?: boolean
   readonly count?: number
+  /** In milliseconds. */
+  readonly timeout?: number
+  readonly since?: string
+  readonly until?: string
+  readonly last?: number
+  readonly follow?: boolean
 }
 
 /** Events read before they are printed; a pipe that stays behind loses the oldest, which is said on standard error. */
 const QUEUED_MAX = 65_536
 
-/** `virbus watch`: prints the events of a bus as `salt-run state.event` does, or as one JSON object a line. */
-export async function watch(tagmatch: string, options: WatchOptions): Promise<number> {
+/**
+ * `virbus watch`: prints the events of a bus as `salt-run state.event` does, or in other forms; with `--since` or `--last` first those of
+ * the past. Ends with 3 when `--timeout` passed before `--count` events came.
+ */
+export async function watch(patterns: readonly string[], options: WatchOptions): Promise<number> {
+  const isOfPast = options.since !== undefined || options.last !== undefined
+  return await show(patterns, options, (signal) =>
+    isOfPast ? past(patterns, options, signal, true) : live(patterns, options, signal),
+  )
+}
+
+/** `virbus events`: prints the events of the past that the journal has, and with `--follow` goes on. */
+export async function events(patterns: readonly string[], options: WatchOptions): Promise<number> {
+  return await show(patterns, options, (signal) => past(patterns, options, signal, options.follow ?? false))
+}
+
+async function show(
+  patterns: readonly string[],
+  options: WatchOptions,
+  source: (signal: AbortSignal) => AsyncIterable<ShownEvent>,
+): Promise<number> {
   using stop = untilSignalled()
-  const matches = tagExpression(tagmatch)
-  await using client = await connectBus(options, stop.signal)
+  const isWanted = wantedBy(patterns, options)
+  const how = formatOf(options)
   onReaderGone(process.stdout, stop.abort)
-  const events = client.events({ filter: matches, limit: QUEUED_MAX, signal: stop.signal })
-  process.stderr.write(`virbus: watching ${tagmatch}\n`)
+  const timeout = options.timeout === undefined ? undefined : AbortSignal.timeout(options.timeout)
+  const signal = timeout ? AbortSignal.any([stop.signal, timeout]) : stop.signal
   let left = options.count ?? Number.POSITIVE_INFINITY
+  try {
+    for await (const event of source(signal)) {
+      if (!isWanted(event)) continue
+      if (!options.quiet) await write(process.stdout, format(event, how))
+      if (--left <= 0) return EXIT.OK
+    }
+  } catch (error) {
+    if (!timeout?.aborted) throw error
+  }
+  return timeout?.aborted && Number.isFinite(left) ? EXIT.TIMEOUT : EXIT.OK
+}
+
+function wantedBy(patterns: readonly string[], { where }: WatchOptions): (event: ShownEvent) => boolean {
+  const tags = patterns.map(tagExpression)
+  const condition = where === undefined ? undefined : parseWhere(where)
+  return (event) => tags.some((matches) => matches(event.tag)) && (condition?.(subjectOf(event)) ?? true)
+}
+
+function formatOf(options: WatchOptions): FormatOptions {
+  const { template, fields, time, utc } = options
+  const plain = options.json ? 'json' : options.pretty ? 'pretty' : (options.format ?? 'text')
+  const isTimed = time || utc || plain === 'tsv' || template !== undefined
+  return {
+    format: plain,
+    template,
+    fields: fields?.split(','),
+    time: isTimed ? (utc ? 'utc' : 'local') : undefined,
+    stream: process.stdout,
+  }
+}
+
+async function* live(
+  patterns: readonly string[],
+  options: WatchOptions,
+  signal: AbortSignal,
+): AsyncGenerator<ShownEvent> {
+  const tags = patterns.map(tagExpression)
+  await using client = await connectBus(options, signal)
+  const filter = (tag: string): boolean => tags.some((matches) => matches(tag))
+  const events = client.events({ filter, limit: QUEUED_MAX, signal })
+  process.stderr.write(`virbus: watching ${patterns.join(' ')}\n`)
   let dropped = 0
-  for await (const event of events) {
+  for await (const { tag, payload } of events) {
     if (events.dropped > dropped) {
-      process.stderr.write(
-        `virbus: ${events.dropped - dropped} events lost: the output was not read in time\n`,
-      )
+      const lost = events.dropped - dropped
+      process.stderr.write(`virbus: ${lost} events lost: the output was not read in time\n`)
       dropped = events.dropped
     }
-    const text = options.json
-      ? formatJsonEvent(event)
-      : formatEvent(event, { pretty: options.pretty ?? false, stream: process.stdout })
-    if (!options.quiet) await write(process.stdout, text)
-    if (--left <= 0) break
+    yield { tag, payload, timeMs: Date.now() }
   }
-  return EXIT.OK
+}
+
+async function* past(
+  patterns: readonly string[],
+  options: WatchOptions,
+  signal: AbortSignal,
+  follows: boolean,
+): AsyncGenerator<ShownEvent> {
+  const now = Date.now()
+  const { since, until, last } = options
+  const query = new URLSearchParams({
+    tag: `${commonPrefix(patterns)}*`,
+    ...(since !== undefined && { since: String(parseTime(since, now)) }),
+    ...(until !== undefined && { until: String(parseTime(until, now)) }),
+    ...(last !== undefined && { last: String(last) }),
+    ...(follows && { follow: '1' }),
+  })
+  const sockDir = options.sockDir ?? defaultSockDir(process.env, process.getuid?.() ?? 0)
+  const path = controlPath(sockDir, options.minionId)
+  for await (const line of askControlLines(path, `/v1/events?${query}`, signal)) {
+    const { sequence, timeMs, tag, payload } = JSON.parse(line)
+    yield {
+      tag,
+      payload: Buffer.from(payload, 'base64'),
+      sequence: sequence ?? undefined,
+      timeMs: timeMs ?? Date.now(),
+    }
+  }
+}
+
+/** What the tags of all that is wanted begin with, as globs and as regular expressions, so that the journal need not send the rest. */
+function commonPrefix(patterns: readonly string[]): string {
+  const [pattern = '', ...more] = patterns
+  if (more.length > 0 || pattern.includes('|')) return ''
+  const literal = /^[\p{L}\p{N}_/ :@=,-]*/u.exec(pattern)?.[0] ?? ''
+  // What stands before a star or a question mark may be missing in a regular expression.
+  return literal === pattern ? literal : literal.slice(0, -1)
 }

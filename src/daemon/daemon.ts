@@ -17,6 +17,7 @@ import {
   UnixServer,
 } from '../salt/index.ts'
 import { msgpackCodec } from './codec.ts'
+import { controlPath } from './control-path.ts'
 import { Engines, type EnginesChange } from './engines.ts'
 import { eventsRoute } from './events-route.ts'
 import { guestsRoute } from './guests-route.ts'
@@ -150,7 +151,7 @@ export class Daemon implements AsyncDisposable {
     )
     await puller.listen()
     const engines = stack.use(new Engines({ bus, stamp, log, store }))
-    const control = sockets.pub.replace(/_pub\.ipc$/, '_control.sock')
+    const control = controlPath(sockDir, options.minionId)
     let daemon: Daemon | undefined
     await listenControl(stack, control, {
       log,

@@ -1,4 +1,5 @@
 export { msgpackCodec } from './codec.ts'
+export { controlPath } from './control-path.ts'
 export { Daemon, type DaemonOptions, type DaemonStats } from './daemon.ts'
 export { DaemonError } from './errors.ts'
 export type { EventReport } from './events-route.ts'

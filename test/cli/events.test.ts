@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { tempDir } from '../support/peers.ts'
+import { LineProcess, VIRBUS, virbus } from '../support/processes.ts'
+
+const dir = tempDir()
+let up: LineProcess
+
+function start(): LineProcess {
+  // A host that is not there: what is on the bus is what the tests fire.
+  const uri = `test+unix:///default?socket=${dir.path}/none`
+  const args = ['up', '--uri', uri, '--sock-dir', dir.path, '--state-dir', join(dir.path, 'state')]
+  return new LineProcess(VIRBUS, args)
+}
+
+const here = ['--sock-dir', dir.path]
+
+async function fire(tag: string, data: object): Promise<void> {
+  const { code, stderr } = await virbus('fire', tag, JSON.stringify(data), ...here, '--wire', 'split')
+  assert.equal(code, 0, stderr)
+}
+
+/** The lines of a command that ends with 0. */
+async function lines(...args: string[]): Promise<string[]> {
+  const { code, stdout, stderr } = await virbus(...args, ...here)
+  assert.equal(code, 0, stderr)
+  return stdout.split('\n').filter((line) => line !== '')
+}
+
+before(async () => {
+  up = start()
+  await up.lines(/"ready"/, 1, 'stderr')
+  for (let n = 0; n < 6; n++)
+    await fire(n % 2 ? 'odd/tag' : 'even/tag', {
+      n,
+      domain: { name: n < 3 ? 'web1' : 'db\t1' },
+      event: 'started',
+    })
+  await up.end('SIGTERM')
+  up = start()
+  await up.lines(/"ready"/, 1, 'stderr')
+})
+after(async () => {
+  await up?.end('SIGTERM')
+  await up?.[Symbol.asyncDispose]()
+  dir[Symbol.dispose]()
+})
+
+test('events of a run before are found by tag, number, time and condition', async () => {
+  assert.equal((await lines('events')).length, 6)
+  assert.match((await lines('events', '--last', '1'))[0] ?? '', /^odd\/tag\t\{"n": 5, /)
+  assert.equal((await lines('events', 'odd/*')).length, 3)
+  assert.equal((await lines('events', 'odd/.*', 'nothing/*')).length, 3)
+  assert.equal((await lines('events', '(odd|even)/tag')).length, 6)
+  assert.equal((await lines('events', 'even/tag*', '--last', '2')).length, 2)
+  assert.equal((await lines('events', '--where', 'data.domain.name == "web*" and data.n > 0')).length, 2)
+  assert.equal((await lines('events', '--since', '1h')).length, 6)
+  assert.equal((await lines('events', '--until', '1h')).length, 0)
+  assert.equal((await lines('events', '--count', '4', '--quiet')).length, 0)
+})
+
+test('events are printed as text, pretty, JSON, columns and by template', async () => {
+  const one = ['events', '--last', '1', '--utc']
+  const stamp = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`
+  assert.match((await lines(...one)).join('\n'), new RegExp(`^${stamp} odd/tag\t\\{"n": 5`))
+  const [json = ''] = await lines(...one, '--json')
+  const { tag, data, sequence, time } = JSON.parse(json)
+  assert.deepEqual([tag, data.n, Number.isSafeInteger(sequence)], ['odd/tag', 5, true])
+  assert.match(time, new RegExp(`^${stamp}$`))
+  assert.ok((await lines(...one, '--pretty')).length > 5)
+  assert.match(
+    (await lines(...one, '--format', 'tsv'))[0] ?? '',
+    new RegExp(`^${stamp}\t${sequence}\todd/tag\tstarted$`),
+  )
+  const fields = ['--format', 'tsv', '--fields', 'data.domain.name,data.missing,data.domain,tag']
+  assert.deepEqual(await lines(...one, ...fields), ['db 1\t\t{"name": "db\\t1"}\todd/tag'])
+  assert.deepEqual(await lines(...one, '--template', '{data.n}: {tag}!'), ['5: odd/tag!'])
+})
+
+test('watch shows the past first and goes on without a gap', async () => {
+  await using watch = new LineProcess(VIRBUS, [
+    'watch',
+    'even/*',
+    '--last',
+    '1',
+    '--template',
+    '{data.n}',
+    ...here,
+  ])
+  await watch.lines(/^4$/)
+  await fire('even/tag', { n: 6 })
+  await watch.lines(/^6$/)
+  assert.deepEqual(watch.stdout, ['4', '6'])
+  assert.equal(await watch.end('SIGINT'), 0)
+})
+
+test('watch ends with 3 when its time is over before its count, else with 0', async () => {
+  const late = await virbus('watch', 'never/*', '--count', '1', '--timeout', '1s', '--quiet', ...here)
+  assert.deepEqual([late.code, late.stdout], [3, ''])
+  assert.equal((await virbus('watch', 'never/*', '--timeout', '1s', ...here)).code, 0)
+})
+
+test('wrong conditions, times and formats end with 2', async () => {
+  for (const args of [
+    ['--where', 'data.a = 1'],
+    ['--since', 'yesterday'],
+    ['--format', 'xml'],
+    ['--timeout', '5'],
+  ]) {
+    const { code, stderr } = await virbus('events', ...args, ...here)
+    assert.equal(code, 2, stderr)
+  }
+})
