@@ -17,6 +17,9 @@ const WAITING_MAX = 250_000
 const PAGE_EVENTS = 2000
 const PAGE_BYTES = 1024 * 1024
 
+/** Memory of each thread, in MiB: it copies short-lived buffers, for which V8 would otherwise take far more. */
+const THREAD_MEMORY = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 256 }
+
 /** How a journal is kept. */
 export interface JournalOptions extends Retention {
   /** The SQLite file, in a folder that exists. No other process may write it. */
@@ -278,7 +281,10 @@ async function startThread(
 ): Promise<{ thread: Worker; opened: Extract<JournalReply, { kind: 'opened' }> }> {
   // The sources run as they are; what is published has been compiled.
   const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js'
-  const thread = new Worker(new URL(`./thread.${extension}`, import.meta.url), { workerData: data })
+  const thread = new Worker(new URL(`./thread.${extension}`, import.meta.url), {
+    workerData: data,
+    resourceLimits: THREAD_MEMORY,
+  })
   const { promise, resolve, reject } = Promise.withResolvers<JournalReply>()
   thread.once('message', resolve)
   thread.once('error', reject)
