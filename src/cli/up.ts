@@ -35,6 +35,7 @@ export async function up(options: UpOptions): Promise<number> {
     sockDir,
     stateDir,
     journal: config.journal,
+    slowSubscribers: config.slow_subscribers,
     wire,
     minionId: options.minionId ?? config.minion_id,
     engines,
@@ -74,9 +75,9 @@ async function reload(options: UpOptions, first: Config, daemon: Daemon, log: Lo
     const { config: path = '' } = options
     const config = await readConfig(path)
     const change = await daemon.reload(enginesOf(options, config))
-    const later = (['sock_dir', 'state_dir', 'journal', 'wire', 'minion_id', 'log_level'] as const).filter(
-      (key) => !isDeepStrictEqual(config[key], first[key]),
-    )
+    const later = (
+      ['sock_dir', 'state_dir', 'journal', 'slow_subscribers', 'wire', 'minion_id', 'log_level'] as const
+    ).filter((key) => !isDeepStrictEqual(config[key], first[key]))
     if (later.length > 0) log.warn({ keys: later }, 'changes that take effect at the next start')
     log.info({ config: path, ...change }, 'configuration read again')
   } catch (error) {

@@ -54,6 +54,8 @@ export interface Config {
   readonly state_dir?: string | undefined
   /** How long and how much of the past is kept in `state_dir`. */
   readonly journal?: JournalConfig | undefined
+  /** What becomes of a subscriber that reads too slowly. */
+  readonly slow_subscribers?: 'disconnect' | 'drop' | undefined
   /** Framing of the event sockets, by the clients' Salt release. */
   readonly wire?: 'classic' | 'prefixed' | 'split' | undefined
   /** Serve this minion's pair of sockets, not the master's. */
@@ -135,6 +137,7 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
   sock_dir: z.string().min(1).optional(),
   state_dir: z.string().optional(),
   journal: journal.optional(),
+  slow_subscribers: z.enum(['disconnect', 'drop']).optional(),
   wire: z.enum(['classic', 'prefixed', 'split']).optional(),
   minion_id: z.string().min(1).max(255).optional(),
   log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),

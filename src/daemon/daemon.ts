@@ -1,6 +1,13 @@
 import { mkdir } from 'node:fs/promises'
 import { BusToSalt, type EngineState, type EngineStats, type LibvirtToBus } from '../bridges/index.ts'
-import { Bus, BusEvent, type BusStats, type Journal, type JournalStats } from '../bus/index.ts'
+import {
+  Bus,
+  BusEvent,
+  type BusStats,
+  type EventData,
+  type Journal,
+  type JournalStats,
+} from '../bus/index.ts'
 import type { EngineConfig, JournalConfig } from '../config/index.ts'
 import { CleanupStack } from '../core/cleanup-stack.ts'
 import type { Logger } from '../core/logger.ts'
@@ -12,6 +19,7 @@ import {
   EventPuller,
   type PublisherStats,
   type PullerStats,
+  type SlowPolicy,
   StampClock,
   socketPaths,
   UnixServer,
@@ -39,6 +47,8 @@ export interface DaemonOptions {
   /** Folder in which guests and events are kept over restarts; made where it is missing; without it nothing is kept. */
   readonly stateDir?: string | undefined
   readonly journal?: JournalConfig | undefined
+  /** What becomes of a subscriber of the sockets that reads too slowly; default `disconnect`. */
+  readonly slowSubscribers?: SlowPolicy | undefined
   readonly log: Logger
 }
 
@@ -133,17 +143,23 @@ export class Daemon implements AsyncDisposable {
     const bus = stack.use(new Bus())
     const clock = new StampClock()
     const stamp = (): string => clock.now()
+    const tell = (tag: string, data: EventData): void =>
+      bus.publish(BusEvent.of(tag, { ...data, _stamp: stamp() }, msgpackCodec))
     const { store, journal } = await openState({
       ...options,
-      onBroken: ({ message }) =>
-        bus.publish(BusEvent.of('virbus/journal/stopped', { error: message, _stamp: stamp() }, msgpackCodec)),
+      onBroken: ({ message: error }) => tell('virbus/journal/stopped', { error }),
     })
     if (store) stack.use(store)
     if (journal) bus.record(stack.use(journal))
     await mkdir(sockDir, { recursive: true, mode: 0o755 })
     const node = options.minionId === undefined ? {} : { node: 'minion' as const, id: options.minionId }
     const sockets = socketPaths(sockDir, node)
-    const publisher = stack.use(new EventPublisher({ path: sockets.pub, dialect: wire, log }))
+    const publisher = stack.use(
+      new EventPublisher({
+        ...{ path: sockets.pub, dialect: wire, slow: options.slowSubscribers, log },
+        onSlow: (slow) => tell('virbus/subscriber/slow', { ...slow }),
+      }),
+    )
     await publisher.listen()
     const toSalt = stack.use(new BusToSalt({ bus, codec: msgpackCodec, publisher, log }))
     const puller = stack.use(

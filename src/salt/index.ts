@@ -15,7 +15,9 @@ export {
   EventPublisher,
   type EventPublisherOptions,
   PENDING_BYTES_MAX,
+  PENDING_EVENTS_MAX,
   type PublisherStats,
+  type SlowSubscriber,
   SUBSCRIBERS_MAX,
 } from './ipc/publisher.ts'
 export {
@@ -28,6 +30,7 @@ export {
 } from './ipc/puller.ts'
 export { type BusNode, type SocketNames, socketNames, socketPaths } from './ipc/socket-names.ts'
 export { MessageSplitter } from './ipc/splitter.ts'
+export type { SlowPolicy } from './ipc/subscriber.ts'
 export { UnixServer, type UnixServerOptions } from './ipc/unix-server.ts'
 export { StampClock, type StampForm } from './stamp.ts'
 export { type MatchType, tagMatcher } from './tag-match.ts'

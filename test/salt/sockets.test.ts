@@ -6,7 +6,13 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { encode } from '../../src/msgpack/index.ts'
-import { EventPublisher, EventPuller, MessageSplitter, type ReceivedEvent } from '../../src/salt/index.ts'
+import {
+  EventPublisher,
+  EventPuller,
+  MessageSplitter,
+  type ReceivedEvent,
+  type SlowSubscriber,
+} from '../../src/salt/index.ts'
 import { tempDir } from '../support/peers.ts'
 import { coded, frame, rawClient, startBus, until } from './support.ts'
 
@@ -119,6 +125,48 @@ test('a subscriber that does not read is cut, and the others and the memory are 
   assert.equal(bus.publisher.stats.subscribersCut, 1)
   assert.equal(bus.publisher.stats.subscribers, 1)
   assert.ok(most < 80_000_000, `${most} bytes for 200 MB of events`)
+})
+
+test('a slow subscriber loses the oldest events where that is wanted, which is counted and told once', async () => {
+  const told: SlowSubscriber[] = []
+  await using bus = await startBus('prefixed', {
+    slow: 'drop',
+    pendingEventsMax: 500,
+    onSlow: (slow) => told.push(slow),
+  })
+  const path = join(bus.sockDir, 'master_event_pub.ipc')
+  using sleeper = await rawClient(path)
+  sleeper.pause()
+  using reader = await rawClient(path)
+  let read = 0
+  const counter = new MessageSplitter({ onBody: () => read++ })
+  reader.on('data', (chunk: Buffer) => counter.push(chunk))
+  await until(() => bus.publisher.stats.subscribers === 2, 'two subscribers')
+  const payload = encode({ x: 'y'.repeat(10_000) })
+  const count = 3000
+  for (let n = 0; n < count; n++) {
+    bus.publisher.publish(`tag/${n}`, payload)
+    await new Promise(setImmediate)
+  }
+  await until(() => read === count, 'the reader has all')
+  const { dropped, subscribersCut } = bus.publisher.stats
+  assert.equal(subscribersCut, 0)
+  assert.ok(dropped > 1000)
+  assert.equal(told.length, 1)
+  assert.deepEqual([told[0]?.subscriber, told[0]?.policy], [1, 'drop'])
+  // What it gets when it wakes up is whole and in order, and the newest.
+  const tags: number[] = []
+  const splitter = new MessageSplitter({
+    onBody: (body) => tags.push(Number(body.toString('latin1').split('\n')[0]?.slice(4))),
+  })
+  sleeper.on('data', (chunk: Buffer) => splitter.push(chunk))
+  sleeper.resume()
+  await until(() => tags.at(-1) === count - 1, 'the newest')
+  assert.equal(tags.length, count - dropped)
+  assert.deepEqual(
+    tags,
+    tags.toSorted((a, b) => a - b),
+  )
 })
 
 test('what subscribers send is thrown away', async () => {

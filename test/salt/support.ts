@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
-import type { Logger } from '../../src/core/logger.ts'
 import { encode } from '../../src/msgpack/index.ts'
 import {
   type Dialect,
   EventPublisher,
+  type EventPublisherOptions,
   EventPuller,
+  type EventPullerOptions,
   FrameBatch,
   type Framing,
   type ReceivedEvent,
@@ -24,13 +25,13 @@ export interface TestBus extends AsyncDisposable {
 
 export async function startBus(
   dialect: Dialect,
-  options: { pendingBytesMax?: number; stallMs?: number; messageBytesMax?: number; log?: Logger } = {},
+  options: Partial<EventPublisherOptions> & Partial<EventPullerOptions> = {},
 ): Promise<TestBus> {
   await using stack = new AsyncDisposableStack()
   const { path: sockDir } = stack.use(tempDir())
   const received: ReceivedEvent[] = []
   const publisher = stack.use(
-    new EventPublisher({ path: join(sockDir, 'master_event_pub.ipc'), dialect, ...options }),
+    new EventPublisher({ ...options, path: join(sockDir, 'master_event_pub.ipc'), dialect }),
   )
   await publisher.listen()
   const onEvent = (event: ReceivedEvent): void => {
@@ -38,7 +39,7 @@ export async function startBus(
     publisher.publishBody(event.body)
   }
   const puller = stack.use(
-    new EventPuller({ path: join(sockDir, 'master_event_pull.ipc'), onEvent, ...options }),
+    new EventPuller({ ...options, path: join(sockDir, 'master_event_pull.ipc'), onEvent }),
   )
   await puller.listen()
   const all = stack.move()

@@ -13,6 +13,8 @@ const BATCH_BYTES = 256 * 1024
 /** What may wait for the disk; beyond, events are not kept, which is counted and told. */
 const WAITING_BYTES_MAX = 64 * 1024 * 1024
 const WAITING_MAX = 250_000
+/** How often a loss is logged, in milliseconds. */
+const LOSS_TOLD_MS = 60_000
 /** Events and bytes of one page of an answer. */
 const PAGE_EVENTS = 2000
 const PAGE_BYTES = 1024 * 1024
@@ -78,6 +80,7 @@ export class Journal implements AsyncDisposable {
   #waitingBytes = 0
   #lost = 0
   #nextId = 1
+  #lossToldMs = Number.NEGATIVE_INFINITY
   #state: 'open' | 'broken' | 'closed' = 'open'
 
   private constructor(
@@ -134,7 +137,7 @@ export class Journal implements AsyncDisposable {
     const waits = this.#sequence - this.#written
     const isFull = this.#waitingBytes + this.#packer.bytes > WAITING_BYTES_MAX || waits >= WAITING_MAX
     if (this.#state !== 'open' || isFull) {
-      this.#lost++
+      this.#lose()
       return undefined
     }
     // A clock that was set back must not break the order of times.
@@ -204,6 +207,14 @@ export class Journal implements AsyncDisposable {
       thread.postMessage({ kind: 'close', sequence: this.#sequence } satisfies JournalRequest)
     }
     await Promise.all(this.#exits)
+  }
+
+  #lose(): void {
+    this.#lost++
+    if (this.#state !== 'open' || performance.now() - this.#lossToldMs < LOSS_TOLD_MS) return
+    this.#lossToldMs = performance.now()
+    const { path, log } = this.#options
+    log.error({ path, lost: this.#lost }, 'events are not kept: the disk is slower than they come')
   }
 
   /** What is asked for may be among what waits. */

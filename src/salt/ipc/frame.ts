@@ -13,16 +13,24 @@ export const STANDARD_START: Buffer = Buffer.from('82a46865616480a4626f6479', 'h
 /** Bytes of a block that small messages are gathered in. */
 const BLOCK_BYTES = 65_536
 
+/** Whole messages, one behind the other. */
+export interface Block {
+  readonly bytes: Buffer
+  /** How many messages they are. */
+  readonly messages: number
+}
+
 /**
  * Messages of one turn, gathered in blocks: one write for many events, and the same bytes for all subscribers.
  */
 export class FrameBatch {
   readonly #prefixed: boolean
   readonly #messageBytesMax: number
-  readonly #full: Buffer[] = []
+  readonly #full: Block[] = []
   #block: Buffer = Buffer.alloc(0)
   #from = 0
   #at = 0
+  #messages = 0
 
   constructor(framing: Framing, messageBytesMax: number = MESSAGE_BYTES_MAX) {
     this.#prefixed = framing === 'prefixed'
@@ -47,6 +55,11 @@ export class FrameBatch {
 
   /** What was added since the last call, in order; the bytes are never written again. */
   take(): Buffer[] {
+    return this.takeBlocks().map(({ bytes }) => bytes)
+  }
+
+  /** The same with the number of messages in each. */
+  takeBlocks(): Block[] {
     this.#seal()
     return this.#full.splice(0)
   }
@@ -62,6 +75,7 @@ export class FrameBatch {
       )
     }
     this.#reserve(mapBytes + 4)
+    this.#messages++
     const block = this.#block
     if (this.#prefixed) this.#at = block.writeUInt32BE(mapBytes, this.#at)
     this.#append(STANDARD_START)
@@ -88,8 +102,9 @@ export class FrameBatch {
 
   #seal(): void {
     if (this.#at === this.#from) return
-    this.#full.push(this.#block.subarray(this.#from, this.#at))
+    this.#full.push({ bytes: this.#block.subarray(this.#from, this.#at), messages: this.#messages })
     this.#from = this.#at
+    this.#messages = 0
   }
 }
 

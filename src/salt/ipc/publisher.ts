@@ -5,6 +5,7 @@ import { type Logger, silentLogger } from '../../core/logger.ts'
 import { checkTag } from './body.ts'
 import { type Dialect, pubFraming } from './dialect.ts'
 import { FrameBatch } from './frame.ts'
+import { type SlowPolicy, Subscriber, type SubscriberLimits } from './subscriber.ts'
 import { UnixServer } from './unix-server.ts'
 
 /**
@@ -12,6 +13,12 @@ import { UnixServer } from './unix-server.ts'
  * what all the slow ones together can hold. Salt's `ipc_write_buffer` has no bound by default.
  */
 export const PENDING_BYTES_MAX = 67_108_864
+
+/** Events that may wait for one subscriber, at most. */
+export const PENDING_EVENTS_MAX = 1_000_000
+
+/** How often the same subscriber is told to be slow, in milliseconds. */
+const SLOW_TOLD_MS = 60_000
 
 /** Subscribers at once, at most. */
 export const SUBSCRIBERS_MAX = 1024
@@ -29,9 +36,25 @@ export interface EventPublisherOptions {
   readonly mode?: number | undefined
   /** Default {@link PENDING_BYTES_MAX}. */
   readonly pendingBytesMax?: number | undefined
+  /** Default {@link PENDING_EVENTS_MAX}. */
+  readonly pendingEventsMax?: number | undefined
+  /** What becomes of a subscriber for which more waits; default `disconnect`. */
+  readonly slow?: SlowPolicy | undefined
+  /** Told when a subscriber was cut, or when events for it were dropped, then at most once a minute. */
+  readonly onSlow?: ((slow: SlowSubscriber) => void) | undefined
   /** Default {@link SUBSCRIBERS_MAX}. */
   readonly subscribersMax?: number | undefined
   readonly log?: Logger | undefined
+}
+
+/** A subscriber that reads too slowly. */
+export interface SlowSubscriber {
+  /** Its number, counted from 1 in the order of connecting. */
+  readonly subscriber: number
+  readonly policy: SlowPolicy
+  /** Events dropped for it so far. */
+  readonly dropped: number
+  readonly pendingBytes: number
 }
 
 /** What a publisher has done since it began. */
@@ -44,6 +67,8 @@ export interface PublisherStats {
   subscribers: number
   /** Subscribers cut because they did not read. */
   subscribersCut: number
+  /** Events dropped for subscribers that did not read, each counted for each of them. */
+  dropped: number
   /** Connections closed because there were too many. */
   subscribersRefused: number
 }
@@ -51,8 +76,8 @@ export interface PublisherStats {
 /**
  * The socket that subscribers of a Salt bus read.
  *
- * The events of one turn of the event loop become one write a subscriber. A subscriber that reads too slowly is cut, and
- * delays nobody: it is judged by what waits when a turn ends, before the bytes of that turn are added.
+ * The events of one turn of the event loop become one write a subscriber. A subscriber that reads too slowly is cut, or the oldest events that
+ * wait for it are dropped, and delays nobody: it is judged by what waits when a turn ends, before the bytes of that turn are added.
  *
  * @example
  * await using publisher = new EventPublisher({ path: '/run/virbus/master_event_pub.ipc', dialect: 'split' })
@@ -65,20 +90,29 @@ export class EventPublisher implements AsyncDisposable {
     deliveredBytes: 0,
     subscribers: 0,
     subscribersCut: 0,
+    dropped: 0,
     subscribersRefused: 0,
   }
   readonly #server: UnixServer
   readonly #path: string
-  readonly #pendingBytesMax: number
+  readonly #limits: SubscriberLimits
+  readonly #onSlow: (slow: SlowSubscriber) => void
   readonly #log: Logger
   readonly #batch: FrameBatch
-  readonly #subscribers = new Set<Socket>()
+  readonly #subscribers = new Map<Subscriber, { readonly number: number; toldMs: number }>()
   readonly #flush = (): void => this.flush()
   #scheduled = false
+  #accepted = 0
+  #closed = false
 
   constructor(options: EventPublisherOptions) {
     this.#path = options.path
-    this.#pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX
+    this.#limits = {
+      bytesMax: options.pendingBytesMax ?? PENDING_BYTES_MAX,
+      eventsMax: options.pendingEventsMax ?? PENDING_EVENTS_MAX,
+      policy: options.slow ?? 'disconnect',
+    }
+    this.#onSlow = options.onSlow ?? (() => {})
     this.#log = options.log ?? silentLogger
     this.#batch = new FrameBatch(pubFraming(options.dialect))
     this.#server = new UnixServer({
@@ -128,26 +162,28 @@ export class EventPublisher implements AsyncDisposable {
   /** Sends what was published in this turn at once. */
   flush(): void {
     this.#scheduled = false
-    const blocks = this.#batch.take()
+    const blocks = this.#batch.takeBlocks()
     if (blocks.length === 0) return
-    const bytes = blocks.reduce((sum, block) => sum + block.length, 0)
-    for (const subscriber of this.#subscribers) {
-      if (subscriber.writableLength > this.#pendingBytesMax) {
+    const bytes = blocks.reduce((sum, block) => sum + block.bytes.length, 0)
+    for (const subscriber of this.#subscribers.keys()) {
+      const dropped = subscriber.write(blocks)
+      if (dropped === 'cut') {
         this.#cut(subscriber)
         continue
       }
-      if (blocks.length > 1) subscriber.cork()
-      for (const block of blocks) subscriber.write(block)
-      if (blocks.length > 1) subscriber.uncork()
       this.stats.deliveredBytes += bytes
+      this.stats.dropped += dropped
+      if (dropped > 0) this.#tell(subscriber)
     }
   }
 
   /** Sends what is left, closes every connection and removes the socket. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
     const serverClosed = this.#server[Symbol.asyncDispose]()
     this.flush()
-    await Promise.all([...this.#subscribers].map(closed))
+    for (const subscriber of this.#subscribers.keys()) subscriber.flush()
+    await Promise.all([...this.#subscribers.keys()].map(({ socket }) => closed(socket)))
     await serverClosed
   }
 
@@ -158,13 +194,14 @@ export class EventPublisher implements AsyncDisposable {
   }
 
   #accept(socket: Socket): void {
-    this.#subscribers.add(socket)
+    const subscriber = new Subscriber(socket, this.#limits)
+    this.#subscribers.set(subscriber, { number: ++this.#accepted, toldMs: Number.NEGATIVE_INFINITY })
     this.stats.subscribers++
     socket.on('error', (error) =>
       this.#log.debug({ path: this.#path, code: codeOf(error) }, 'subscriber lost'),
     )
     socket.on('close', () => {
-      this.#subscribers.delete(socket)
+      this.#subscribers.delete(subscriber)
       this.stats.subscribers--
     })
     // Subscribers have nothing to say; what they send is read and thrown away.
@@ -176,14 +213,24 @@ export class EventPublisher implements AsyncDisposable {
     this.#log.warn({ path: this.#path, subscribers: this.stats.subscribers }, 'subscriber refused: too many')
   }
 
-  #cut(subscriber: Socket): void {
+  #cut(subscriber: Subscriber): void {
     this.stats.subscribersCut++
-    this.#log.warn(
-      { path: this.#path, pendingBytes: subscriber.writableLength },
-      'subscriber cut: it does not read',
-    )
+    this.#tell(subscriber)
     this.#subscribers.delete(subscriber)
-    subscriber.destroy()
+    subscriber.socket.destroy()
+  }
+
+  /** Not while the others are being served: whoever is told may publish. */
+  #tell(subscriber: Subscriber): void {
+    const about = this.#subscribers.get(subscriber)
+    if (!about || performance.now() - about.toldMs < SLOW_TOLD_MS) return
+    about.toldMs = performance.now()
+    const { pendingBytes, dropped } = subscriber
+    const slow = { subscriber: about.number, policy: this.#limits.policy, dropped, pendingBytes }
+    this.#log.warn({ path: this.#path, ...slow }, 'a subscriber does not read')
+    setImmediate(() => {
+      if (!this.#closed) this.#onSlow(slow)
+    })
   }
 }
 
