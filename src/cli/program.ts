@@ -3,6 +3,7 @@ import { parseDuration } from '../core/duration.ts'
 import type { BusOptions } from './bus-options.ts'
 import type { DemoOptions } from './demo.ts'
 import type { GuestsOptions } from './guests.ts'
+import type { TopOptions } from './top.ts'
 import type { UpOptions } from './up.ts'
 import { version } from './version.ts'
 import type { WatchOptions } from './watch.ts'
@@ -70,6 +71,7 @@ export function buildProgram(done: (exitCode: number) => void): Command {
   addEvents(program, done)
   addFire(program, done)
   addGuests(program, done)
+  addTop(program, done)
   addCompletion(program, done)
   for (const command of program.commands) command.exitOverride().showSuggestionAfterError()
   return program
@@ -230,6 +232,22 @@ function addGuests(program: Command, done: (exitCode: number) => void): void {
     .action(async (options: GuestsOptions) => {
       const { guests } = await import('./guests.ts')
       done(await guests(options))
+    })
+}
+
+function addTop(program: Command, done: (exitCode: number) => void): void {
+  program
+    .command('top')
+    .description('show what a running virbus does: tags by their rate, hosts, subscribers, losses')
+    .addOption(new Option('--interval <time>', 'between two looks').argParser(span).default(1000, '1s'))
+    .addOption(new Option('--count <n>', 'end after this many looks').argParser(positive))
+    .addOption(new Option('--tags <n>', 'tags that are shown').argParser(positive).default(15))
+    .addOption(sockDir())
+    .addOption(minionId())
+    .addHelpText('after', '\nExamples:\n  virbus top\n  virbus top --interval 10s --count 1 | head -2')
+    .action(async (options: TopOptions) => {
+      const { top } = await import('./top.ts')
+      done(await top(options))
     })
 }
 

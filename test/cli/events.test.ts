@@ -101,6 +101,21 @@ test('watch ends with 3 when its time is over before its count, else with 0', as
   assert.equal((await virbus('watch', 'never/*', '--timeout', '1s', ...here)).code, 0)
 })
 
+test('top shows rates, hosts and subscribers', async () => {
+  await using top = new LineProcess(VIRBUS, ['top', '--count', '2', '--interval', '1s', ...here])
+  await top.lines(/^Rate +Tag/)
+  await fire('my/tag', {})
+  await top.lines(/^1\.0\/s +my\/tag$/)
+  assert.equal(await top.exit(), 0)
+  assert.ok(
+    top.stdout.some((line) => /^Events +Fired by clients +Subscribers +Cut +Lost +Journal$/.test(line)),
+  )
+  assert.ok(
+    top.stdout.some((line) => /^waiting +0\/s +0 +/.test(line)),
+    top.stdout.join('\n'),
+  )
+})
+
 test('wrong conditions, times and formats end with 2', async () => {
   for (const args of [
     ['--where', 'data.a = 1'],
