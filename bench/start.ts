@@ -57,7 +57,7 @@ export async function benchStart(): Promise<Row[]> {
     await using simulator = await Simulator.listen({ path: join(dir, 'libvirt-sock') })
     const uri = `test+unix:///default?socket=${simulator.path}`
     const { child } = await started(
-      ['up', '--uri', uri, '--sock-dir', dir],
+      ['up', '--uri', uri, '--sock-dir', dir, '--state-dir', join(dir, 'state')],
       'stderr',
       /libvirt events registered/,
     )

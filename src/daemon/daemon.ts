@@ -12,7 +12,7 @@ import type { EngineConfig, JournalConfig } from '../config/index.ts'
 import { CleanupStack } from '../core/cleanup-stack.ts'
 import type { Logger } from '../core/logger.ts'
 import type { GuestStore, Hosts } from '../guests/index.ts'
-import { ControlServer } from '../http/index.ts'
+import type { ControlOptions, ControlServer } from '../http/index.ts'
 import {
   type Dialect,
   EventPublisher,
@@ -199,19 +199,25 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-async function listenControl(
-  stack: CleanupStack,
-  path: string,
-  options: ConstructorParameters<typeof ControlServer>[0],
-): Promise<void> {
-  const control = stack.use(new ControlServer(options))
-  const server = stack.use(
-    new UnixServer({
-      path,
-      connectionsMax: CONTROL_CONNECTIONS_MAX,
-      onConnection: (socket) => control.take(socket),
-      onRefused: () => options.log.warn({ path }, 'too many questions at once: one was refused'),
-    }),
-  )
-  await server.listen()
+async function listenControl(stack: CleanupStack, path: string, options: ControlOptions): Promise<void> {
+  let control: Promise<ControlServer> | undefined
+  stack.defer(async () => (await control)?.[Symbol.asyncDispose]())
+  // Loaded when the first command asks: who only relays events needs no HTTP.
+  const load = async (): Promise<ControlServer> => {
+    const { ControlServer } = await import('../http/index.ts')
+    return new ControlServer(options)
+  }
+  const server = new UnixServer({
+    path,
+    connectionsMax: CONTROL_CONNECTIONS_MAX,
+    onConnection: (socket) => {
+      control ??= load()
+      control.then(
+        (loaded) => loaded.take(socket),
+        () => socket.destroy(),
+      )
+    },
+    onRefused: () => options.log.warn({ path }, 'too many questions at once: one was refused'),
+  })
+  await stack.use(server).listen()
 }

@@ -1,4 +1,4 @@
 export { askControl, askControlLines } from './control-client.ts'
-export { ControlServer, type Route } from './control-server.ts'
+export { type ControlOptions, ControlServer, type Route } from './control-server.ts'
 export { HttpError } from './errors.ts'
 export { toJson } from './json.ts'

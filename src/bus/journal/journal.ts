@@ -59,6 +59,11 @@ export interface JournalStats {
   readonly isBroken: boolean
 }
 
+// The sources run as they are; what is published has been compiled.
+const THREAD = new URL(`./thread.${import.meta.filename.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)
+/** With the cache, nothing has to be stripped of its types and compiled again: half of a thread's memory. */
+const ENTRY = `require('node:module').enableCompileCache?.(); import(${JSON.stringify(THREAD.href)})`
+
 type Answer = Extract<JournalReply, { id: number }>
 
 /**
@@ -68,11 +73,12 @@ type Answer = Extract<JournalReply, { id: number }>
 export class Journal implements AsyncDisposable {
   readonly #options: JournalOptions
   readonly #writer: Worker
-  readonly #reader: Worker
+  /** Started by the first question. */
+  #reader: Promise<Worker> | undefined
   readonly #packer = new EntryPacker()
   readonly #asked = new Map<number, PromiseWithResolvers<Answer>>()
   readonly #flushes: { sequence: number; done: PromiseWithResolvers<void> }[] = []
-  readonly #exits: readonly Promise<unknown>[]
+  readonly #exited: Promise<unknown>
   #timer: NodeJS.Timeout | undefined
   #sequence: number
   #written: number
@@ -85,23 +91,19 @@ export class Journal implements AsyncDisposable {
 
   private constructor(
     options: JournalOptions,
-    threads: { writer: Worker; reader: Worker },
+    writer: Worker,
     { first, timeMs }: { first: number; timeMs: number },
   ) {
     this.#options = options
-    this.#writer = threads.writer
-    this.#reader = threads.reader
+    this.#writer = writer
     this.#sequence = first - 1
     this.#written = first - 1
     this.#timeMs = timeMs
-    this.#exits = [this.#writer, this.#reader].map((thread) => once(thread, 'exit').catch(() => {}))
-    this.#exits[1]?.then(() => this.#failAll()).catch(() => {})
-    for (const thread of [this.#writer, this.#reader]) {
-      thread.on('message', (reply: JournalReply) => this.#take(reply))
-      thread.on('error', (error) => this.#break({ message: messageOf(error), code: undefined }))
-      // The process ends when all else has.
-      thread.unref()
-    }
+    this.#exited = once(writer, 'exit').catch(() => {})
+    writer.on('message', (reply: JournalReply) => this.#take(reply))
+    writer.on('error', (error) => this.#break({ message: messageOf(error), code: undefined }))
+    // The process ends when all else has.
+    writer.unref()
   }
 
   /**
@@ -110,16 +112,11 @@ export class Journal implements AsyncDisposable {
    * @throws {JournalError} `ERR_JOURNAL_OPEN`.
    */
   static async open(options: JournalOptions): Promise<Journal> {
-    const { path, durable = false, ageMaxMs, bytesMax, log } = options
-    const data = { path, durable, retention: { ageMaxMs, bytesMax } }
-    const writer = await startThread({ role: 'writer', ...data })
-    if (writer.opened.aside !== undefined)
-      log.error(
-        { path, aside: writer.opened.aside },
-        'the journal was damaged; moved aside, a new one begins',
-      )
-    const reader = await startThread({ role: 'reader', ...data })
-    return new Journal(options, { writer: writer.thread, reader: reader.thread }, writer.opened)
+    const { path, log } = options
+    const { thread, opened } = await startThread('writer', options)
+    if (opened.aside !== undefined)
+      log.error({ path, aside: opened.aside }, 'the journal was damaged; moved aside, a new one begins')
+    return new Journal(options, thread, opened)
   }
 
   get stats(): JournalStats {
@@ -202,11 +199,14 @@ export class Journal implements AsyncDisposable {
     await this.flush().catch(() => {}) // what cannot be written was told
     this.#state = 'closed'
     clearTimeout(this.#timer)
-    for (const thread of [this.#writer, this.#reader]) {
-      thread.ref()
-      thread.postMessage({ kind: 'close', sequence: this.#sequence } satisfies JournalRequest)
-    }
-    await Promise.all(this.#exits)
+    const close: JournalRequest = { kind: 'close', sequence: this.#sequence }
+    this.#writer.ref()
+    this.#writer.postMessage(close)
+    await this.#exited
+    // Only a thread that could not be started fails here, and whoever asked was told.
+    const reader = await this.#reader?.catch(() => undefined)
+    await reader?.terminate()
+    this.#failAll()
   }
 
   #lose(): void {
@@ -234,14 +234,37 @@ export class Journal implements AsyncDisposable {
   }
 
   async #ask(make: (id: number) => JournalRequest): Promise<Answer> {
+    this.#reader ??= this.#startReader()
+    const reader = await this.#reader
     const id = this.#nextId++
     const asked = Promise.withResolvers<Answer>()
     this.#asked.set(id, asked)
-    this.#reader.ref()
-    this.#reader.postMessage(make(id))
-    const answer = await asked.promise
-    if (answer.kind === 'failed') throw new JournalError('ERR_JOURNAL_READ', answer.trouble.message)
-    return answer
+    reader.ref()
+    reader.postMessage(make(id))
+    try {
+      const answer = await asked.promise
+      if (answer.kind === 'failed') throw new JournalError('ERR_JOURNAL_READ', answer.trouble.message)
+      return answer
+    } finally {
+      this.#asked.delete(id)
+      if (this.#asked.size === 0) reader.unref()
+    }
+  }
+
+  async #startReader(): Promise<Worker> {
+    const { thread } = await startThread('reader', this.#options)
+    const gone = (): void => {
+      this.#reader = undefined
+      for (const asked of this.#asked.values())
+        asked.reject(new JournalError('ERR_JOURNAL_READ', 'the thread that reads the journal has ended'))
+    }
+    thread.on('message', (reply: JournalReply) => this.#take(reply))
+    thread.on('error', (error) =>
+      this.#options.log.error({ path: this.#options.path, error: messageOf(error) }, 'journal not read'),
+    )
+    thread.once('exit', gone)
+    thread.unref()
+    return thread
   }
 
   #take(reply: JournalReply): void {
@@ -260,8 +283,6 @@ export class Journal implements AsyncDisposable {
         return
       default:
         this.#asked.get(reply.id)?.resolve(reply)
-        this.#asked.delete(reply.id)
-        if (this.#asked.size === 0) this.#reader.unref()
     }
   }
 
@@ -288,14 +309,11 @@ function closed(): JournalError {
 }
 
 async function startThread(
-  data: JournalThreadData,
+  role: JournalThreadData['role'],
+  { path, durable = false, ageMaxMs, bytesMax }: JournalOptions,
 ): Promise<{ thread: Worker; opened: Extract<JournalReply, { kind: 'opened' }> }> {
-  // The sources run as they are; what is published has been compiled.
-  const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js'
-  const thread = new Worker(new URL(`./thread.${extension}`, import.meta.url), {
-    workerData: data,
-    resourceLimits: THREAD_MEMORY,
-  })
+  const data: JournalThreadData = { role, path, durable, retention: { ageMaxMs, bytesMax } }
+  const thread = new Worker(ENTRY, { eval: true, workerData: data, resourceLimits: THREAD_MEMORY })
   const { promise, resolve, reject } = Promise.withResolvers<JournalReply>()
   thread.once('message', resolve)
   thread.once('error', reject)
