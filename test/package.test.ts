@@ -111,6 +111,24 @@ for (const [version, node] of Object.entries(NODES))
     assert.match((await run(node, ['--version'], project())).stdout, new RegExp(`^v${version}\\.`))
   })
 
+const JOURNAL = `
+import { Journal } from 'virbus/bus'
+const log = { debug() {}, info() {}, warn() {}, error: console.error }
+const journal = await Journal.open({ path: process.argv[2], ageMaxMs: 60_000, bytesMax: 1e6, log })
+journal.append('a/tag', Buffer.from('payload'))
+for await (const { sequence, tag, payload } of journal.history()) console.log(sequence, tag, String(payload))
+await journal[Symbol.asyncDispose]()
+`
+
+for (const [version, node] of Object.entries(NODES))
+  test(`the journal's threads run from the package on Node ${version}`, live, async () => {
+    const file = join(project(), 'journal.js')
+    writeFileSync(file, JOURNAL)
+    const args = ['--disable-warning=ExperimentalWarning', file, join(dir.path, `j${version}`)]
+    const { stdout, stderr } = await run(node, args, project())
+    assert.deepEqual([stdout, stderr], ['1 a/tag payload\n', ''])
+  })
+
 test('the installed command runs', live, async () => {
   const command = join(project(), 'node_modules/.bin/virbus')
   const env = { PATH: `${join(NODE_22, '..')}:${process.env['PATH']}` }
