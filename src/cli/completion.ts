@@ -12,7 +12,10 @@ function wordsOf(program: Command): Words[] {
   }))
 }
 
-/** A script that completes commands and options; values are left to the shell's files. */
+/** Commands whose arguments are tags. */
+const WITH_TAGS = 'watch|events|tags|fire'
+
+/** A script that completes commands, options, and tags of the running virbus; other values are left to the shell's files. */
 export function completion(shell: string, program: Command): string {
   const words = wordsOf(program)
   const commands = words.map(({ command }) => command).join(' ')
@@ -26,7 +29,17 @@ export function completion(shell: string, program: Command): string {
 ${cases}
   esac
   [ "$COMP_CWORD" -eq 1 ] && words='${commands} --help --version'
-  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  local word="\${COMP_WORDS[COMP_CWORD]}"
+  case "\${COMP_WORDS[1]}:$word" in
+    ${WITH_TAGS.split('|')
+      .map((command) => `${command}:-*`)
+      .join('|')}) ;;
+    ${WITH_TAGS.split('|')
+      .map((command) => `${command}:*`)
+      .join('|')})
+      [ "$COMP_CWORD" -gt 1 ] && words="$(virbus tags -- "$word" 2>/dev/null | sed 's/[^[:alnum:]_/.:@=,+-]/\\\\&/g')" ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$word"))
 }
 complete -o default -F _virbus virbus
 `
@@ -40,5 +53,8 @@ function fish(words: readonly Words[], commands: string): string {
       lines.push(
         `complete -c virbus -n '__fish_seen_subcommand_from ${command}' -l ${option.replace(/^--/, '')}`,
       )
+  lines.push(
+    `complete -c virbus -n '__fish_seen_subcommand_from ${WITH_TAGS.replaceAll('|', ' ')}' -f -a '(virbus tags -- (commandline -ct) 2>/dev/null)'`,
+  )
   return `${lines.join('\n')}\n`
 }

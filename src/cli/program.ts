@@ -72,6 +72,7 @@ export function buildProgram(done: (exitCode: number) => void): Command {
   addFire(program, done)
   addGuests(program, done)
   addTop(program, done)
+  addTags(program, done)
   addCompletion(program, done)
   for (const command of program.commands) command.exitOverride().showSuggestionAfterError()
   return program
@@ -248,6 +249,20 @@ function addTop(program: Command, done: (exitCode: number) => void): void {
     .action(async (options: TopOptions) => {
       const { top } = await import('./top.ts')
       done(await top(options))
+    })
+}
+
+function addTags(program: Command, done: (exitCode: number) => void): void {
+  program
+    .command('tags')
+    .description('list the tags of the events that a running virbus has kept, at most 1,000')
+    .argument('[prefix]', 'only tags that begin so', '')
+    .addOption(sockDir())
+    .addOption(minionId())
+    .addHelpText('after', '\nExamples:\n  virbus tags\n  virbus tags salt/job/')
+    .action(async (prefix: string, options: BusOptions) => {
+      const { tags } = await import('./tags.ts')
+      done(await tags(prefix, options))
     })
 }
 

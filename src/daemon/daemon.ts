@@ -27,7 +27,7 @@ import {
 import { msgpackCodec } from './codec.ts'
 import { controlPath } from './control-path.ts'
 import { Engines, type EnginesChange } from './engines.ts'
-import { eventsRoute } from './events-route.ts'
+import { eventsRoute, tagsRoute } from './events-route.ts'
 import { guestsRoute } from './guests-route.ts'
 import { openState } from './state.ts'
 
@@ -174,6 +174,7 @@ export class Daemon implements AsyncDisposable {
       routes: {
         '/v1/guests': (params) => guestsRoute(engines.hosts, params),
         '/v1/stats': () => daemon?.stats,
+        '/v1/tags': (params) => tagsRoute(journal, params),
         '/v1/events': (params, signal) => eventsRoute({ bus, journal, codec: msgpackCodec }, params, signal),
       },
     })

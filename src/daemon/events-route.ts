@@ -1,6 +1,8 @@
 import { type Bus, BusEvent, Followed, type Journal, type PayloadCodec } from '../bus/index.ts'
 import { DaemonError } from './errors.ts'
 
+/** Tags that are told at once. */
+const TAGS_MAX = 1000
 /** Events that `last` can ask for: they wait in memory until the oldest is found. */
 const LAST_MAX = 100_000
 
@@ -38,14 +40,25 @@ export async function* eventsRoute(
   params: URLSearchParams,
   signal: AbortSignal,
 ): AsyncGenerator<EventReport> {
-  const { journal } = source
-  if (!journal)
-    throw new DaemonError(
-      'ERR_DAEMON_QUERY',
-      'this virbus keeps no events: it has no state folder, or journal.enabled is false',
-    )
+  const journal = needed(source.journal)
   const query = await queryOf(journal, params, signal)
   for await (const event of events({ ...source, journal }, query)) yield report(event)
+}
+
+/** `/v1/tags?prefix=TEXT`: tags of the journal that begin so, at most 1,000. */
+export async function tagsRoute(
+  journal: Journal | undefined,
+  params: URLSearchParams,
+): Promise<readonly string[]> {
+  return await needed(journal).tags(params.get('prefix') ?? '', TAGS_MAX)
+}
+
+function needed(journal: Journal | undefined): Journal {
+  if (journal) return journal
+  throw new DaemonError(
+    'ERR_DAEMON_QUERY',
+    'this virbus keeps no events: it has no state folder, or journal.enabled is false',
+  )
 }
 
 async function* events(source: EventSource, query: EventQuery): AsyncGenerator<BusEvent> {

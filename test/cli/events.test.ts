@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { tempDir } from '../support/peers.ts'
 import { LineProcess, VIRBUS, virbus } from '../support/processes.ts'
@@ -99,6 +100,25 @@ test('watch ends with 3 when its time is over before its count, else with 0', as
   const late = await virbus('watch', 'never/*', '--count', '1', '--timeout', '1s', '--quiet', ...here)
   assert.deepEqual([late.code, late.stdout], [3, ''])
   assert.equal((await virbus('watch', 'never/*', '--timeout', '1s', ...here)).code, 0)
+})
+
+test('tags are listed, and completed by the shell', async () => {
+  assert.deepEqual(await lines('tags'), ['even/tag', 'odd/tag'])
+  assert.deepEqual(await lines('tags', 'o'), ['odd/tag'])
+  const script = (await virbus('completion', 'bash')).stdout
+  const complete = `${script}\nCOMP_WORDS=(virbus watch ev); COMP_CWORD=2; _virbus; echo "\${COMPREPLY[@]}"; COMP_WORDS=(virbus watch --whe); _virbus; echo "\${COMPREPLY[@]}"`
+  const env = { VIRBUS_SOCK_DIR: dir.path, PATH: `${dirname(VIRBUS)}:${process.env['PATH']}` }
+  await using bash = new LineProcess('bash', ['-c', complete], env)
+  assert.equal(await bash.exit(), 0)
+  assert.deepEqual(bash.stdout, ['even/tag', '--where'])
+  // A tag is what its sender made it; the shell must not take it for more.
+  const file = join(dir.path, 'executed')
+  await fire(`x/$(touch ${file})\`touch ${file}\``, {})
+  const hostile = `${script}\nCOMP_WORDS=(virbus watch x/); COMP_CWORD=2; _virbus; echo "\${COMPREPLY[@]}"`
+  await using victim = new LineProcess('bash', ['-c', hostile], env)
+  assert.equal(await victim.exit(), 0)
+  assert.match(victim.stdout.join(), /^x\/\$\(touch/)
+  assert.equal(existsSync(file), false)
 })
 
 test('top shows rates, hosts and subscribers', async () => {

@@ -131,6 +131,12 @@ export class JournalFile implements Disposable {
     return low - 1
   }
 
+  /** Tags that begin so, in their order; the last of a page is where to go on. */
+  tags(prefix: string, countMax: number): string[] {
+    const rows = this.#prepare('SELECT tag FROM tags WHERE tag >= ? AND tag <= ? ORDER BY tag LIMIT ?')
+    return rows.all(prefix, lastWith(prefix), countMax).map(({ tag }) => String(tag))
+  }
+
   /** One page of events. */
   read(query: JournalQuery): JournalPage {
     const packer = new EntryPacker()
@@ -266,4 +272,9 @@ export class JournalFile implements Disposable {
 /** What every tag that the pattern fits begins with. */
 function literalPrefix(pattern: string): string {
   return /^[^*?[]*/.exec(pattern)?.[0] ?? ''
+}
+
+/** Behind everything that begins so: the prefix with the largest code point after it. */
+function lastWith(prefix: string): string {
+  return `${prefix}\u{10ffff}`
 }

@@ -168,6 +168,13 @@ export class Journal implements AsyncDisposable {
     return answer.kind === 'before' ? answer.sequence : 0
   }
 
+  /** Tags of the events that are kept that begin so, in their order; at most `countMax`. */
+  async tags(prefix: string, countMax: number): Promise<readonly string[]> {
+    await this.#settle()
+    const answer = await this.#ask((id) => ({ kind: 'tags', id, prefix, countMax }))
+    return answer.kind === 'tags' ? answer.tags : []
+  }
+
   /**
    * Events of the past, in order, page by page; those that are removed meanwhile are left out.
    *

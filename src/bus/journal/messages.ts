@@ -13,6 +13,7 @@ export type JournalRequest =
   | { readonly kind: 'append'; readonly batch: Uint8Array }
   | { readonly kind: 'read'; readonly id: number; readonly query: JournalQuery }
   | { readonly kind: 'before'; readonly id: number; readonly timeMs: number }
+  | { readonly kind: 'tags'; readonly id: number; readonly prefix: string; readonly countMax: number }
   | { readonly kind: 'close'; readonly sequence: number }
 
 /** An error as another thread tells it. */
@@ -38,5 +39,6 @@ export type JournalReply =
       readonly next: number | undefined
     }
   | { readonly kind: 'before'; readonly id: number; readonly sequence: number }
+  | { readonly kind: 'tags'; readonly id: number; readonly tags: readonly string[] }
   | { readonly kind: 'failed'; readonly id: number; readonly trouble: JournalTrouble }
   | { readonly kind: 'broken'; readonly trouble: JournalTrouble }

@@ -116,6 +116,11 @@ port.on('message', (request: JournalRequest) => {
       return answer(request.id, () => {
         reply({ kind: 'before', id: request.id, sequence: file.sequenceBefore(request.timeMs) })
       })
+    case 'tags':
+      return answer(request.id, () => {
+        const tags = file.tags(request.prefix, request.countMax)
+        reply({ kind: 'tags', id: request.id, tags })
+      })
     case 'close':
       return guarded(() => {
         clearInterval(trimming)
