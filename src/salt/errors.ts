@@ -9,7 +9,7 @@ import { VirbusError } from '../core/errors.ts'
  * - `ERR_SALT_TAG_EMPTY`: an event to fire has no tag.
  * - `ERR_SALT_TAG`: a tag that would not come back: it holds an empty line, ends with a line feed, or is too long.
  * - `ERR_SALT_DATA_NOT_MAP`: the data of an event to fire is no map.
- * - `ERR_SALT_MATCH`: a tag to match that is no regular expression.
+ * - `ERR_SALT_MATCH`: a tag to match that is no regular expression, or a kind of matching that there is not.
  * - `ERR_SALT_SOCKET_IN_USE`: somebody serves the socket already.
  * - `ERR_SALT_SOCKET_PATH`: no socket can be made at the path: too long, no folder, not allowed, or something else is there.
  * - `ERR_SALT_NO_BUS`: there is no socket at the path.

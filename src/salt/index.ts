@@ -1,6 +1,5 @@
 export { DATETIME_EXT, decodeDatetime, encodeDatetime } from './datetime.ts'
 export { SaltError, type SaltErrorCode } from './errors.ts'
-export { SaltEvent } from './event.ts'
 export { TAG_BYTES_MAX } from './ipc/body.ts'
 export {
   EVENTS_QUEUED_MAX,
@@ -10,6 +9,7 @@ export {
 } from './ipc/client.ts'
 export { DIALECTS, type Dialect, type Framing, pubFraming, pullFraming } from './ipc/dialect.ts'
 export { FrameBatch, MESSAGE_BYTES_MAX } from './ipc/frame.ts'
+export { FramingMemory } from './ipc/framing-memory.ts'
 export { PROBE_TAG } from './ipc/probe-tag.ts'
 export {
   EventPublisher,
@@ -32,7 +32,17 @@ export { type BusNode, type SocketNames, socketNames, socketPaths } from './ipc/
 export { MessageSplitter } from './ipc/splitter.ts'
 export type { SlowPolicy } from './ipc/subscriber.ts'
 export { UnixServer, type UnixServerOptions } from './ipc/unix-server.ts'
+export {
+  type GetEventOptions,
+  getEvent,
+  type IterEventsOptions,
+  MasterEvent,
+  MinionEvent,
+  SaltEvent,
+  type SaltEventOptions,
+} from './salt-event.ts'
 export { StampClock, type StampForm } from './stamp.ts'
 export { type MatchType, tagMatcher } from './tag-match.ts'
 export { SALT_BASE, TAG_PREFIXES, type TagPrefix, tagify } from './tags.ts'
 export { EVENT_BYTES_MAX, TRIMMED } from './trim.ts'
+export { WireEvent } from './wire-event.ts'

@@ -8,7 +8,7 @@ export type MatchType = 'startswith' | 'endswith' | 'find' | 'regex' | 'fnmatch'
  * Says whether a tag matches, as `salt.utils.event` does: `regex` is anchored at the begin of the tag only, `fnmatch` is a
  * glob over the whole tag in which `*` also matches `/`.
  *
- * @throws {SaltError} ERR_SALT_MATCH when `regex` is given something that is none. Expressions are JavaScript's, in which
+ * @throws {SaltError} ERR_SALT_MATCH when `regex` is given something that is none, or when `type` is none of the five. Expressions are JavaScript's, in which
  * Python's `(?P<name>…)` is accepted too.
  */
 export function tagMatcher(pattern: string, type: MatchType): (tag: string) => boolean {
@@ -23,6 +23,8 @@ export function tagMatcher(pattern: string, type: MatchType): (tag: string) => b
       return tester(`^${pattern.replaceAll('(?P<', '(?<')}`)
     case 'fnmatch':
       return globMatcher(pattern)
+    default:
+      throw new SaltError('ERR_SALT_MATCH', `${JSON.stringify(type)} is no way to match a tag`)
   }
 }
 

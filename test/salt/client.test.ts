@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { encode } from '../../src/msgpack/index.ts'
-import {
-  type Dialect,
-  EventPublisher,
-  type Framing,
-  MessageSplitter,
-  SaltEventClient,
-} from '../../src/salt/index.ts'
+import { type Dialect, EventPublisher, type Framing, SaltEventClient } from '../../src/salt/index.ts'
 import { tempDir } from '../support/peers.ts'
-import { coded, startBus, until } from './support.ts'
+import { coded, onlyPull, startBus, until } from './support.ts'
 
 for (const dialect of ['classic', 'prefixed', 'split'] as const) {
   test(`events that are fired on a ${dialect} bus of ours come back, and no probe is seen`, async () => {
@@ -116,19 +110,6 @@ test('a client that ends has written what it fired', async () => {
   }
   await until(() => bus.received.length === 101, 'all events')
 })
-
-/** A pull socket that reads but one framing, as Salt's do: the other one it waits on for ever, or takes for nothing. */
-function onlyPull(path: string, framing: Framing, onBody: (body: Buffer) => void): Server {
-  const server = createServer((socket) => {
-    const splitter = new MessageSplitter({ onBody })
-    socket.on('error', () => {})
-    socket.on('data', (chunk) => {
-      splitter.push(chunk)
-      if (splitter.framing !== framing) socket.removeAllListeners('data').resume()
-    })
-  })
-  return server.listen(path)
-}
 
 for (const [dialect, framing] of [
   ['classic', 'bare'],

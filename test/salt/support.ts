@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createConnection, type Socket } from 'node:net'
+import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { encode } from '../../src/msgpack/index.ts'
 import {
@@ -10,6 +10,7 @@ import {
   type EventPullerOptions,
   FrameBatch,
   type Framing,
+  MessageSplitter,
   type ReceivedEvent,
   SaltError,
 } from '../../src/salt/index.ts'
@@ -25,10 +26,14 @@ export interface TestBus extends AsyncDisposable {
 
 export async function startBus(
   dialect: Dialect,
-  options: Partial<EventPublisherOptions> & Partial<EventPullerOptions> = {},
+  options: Partial<EventPublisherOptions> &
+    Partial<EventPullerOptions> & {
+      /** A folder of the caller's; by default one of its own. */
+      readonly sockDir?: string
+    } = {},
 ): Promise<TestBus> {
   await using stack = new AsyncDisposableStack()
-  const { path: sockDir } = stack.use(tempDir())
+  const sockDir = options.sockDir ?? stack.use(tempDir()).path
   const received: ReceivedEvent[] = []
   const publisher = stack.use(
     new EventPublisher({ ...options, path: join(sockDir, 'master_event_pub.ipc'), dialect }),
@@ -44,6 +49,19 @@ export async function startBus(
   await puller.listen()
   const all = stack.move()
   return { sockDir, publisher, puller, received, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+/** A pull socket that reads but one framing, as Salt's do: the other one it waits on for ever, or takes for nothing. */
+export function onlyPull(path: string, framing: Framing, onBody: (body: Buffer) => void): Server {
+  const server = createServer((socket) => {
+    const splitter = new MessageSplitter({ onBody })
+    socket.on('error', () => {})
+    socket.on('data', (chunk) => {
+      splitter.push(chunk)
+      if (splitter.framing !== framing) socket.removeAllListeners('data').resume()
+    })
+  })
+  return server.listen(path)
 }
 
 /** A plain connection, closed when disposed. */

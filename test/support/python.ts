@@ -97,3 +97,25 @@ function float(value: number): TypedForm {
   bytes.writeDoubleBE(value)
   return ['float', bytes.toString('hex')]
 }
+
+/** The value of a form: floats, text and bytes as what encodes to the same. */
+export function untyped(form: unknown): unknown {
+  if (!Array.isArray(form)) return form
+  const [kind, content] = form
+  switch (kind) {
+    case 'int':
+      return Number.isSafeInteger(Number(content)) ? Number(content) : BigInt(content)
+    case 'float':
+      return content === 'nan' ? Number.NaN : new Float(Buffer.from(content, 'hex').readDoubleBE())
+    case 'str':
+      return Buffer.from(content, 'hex').toString('utf8')
+    case 'bin':
+      return Buffer.from(content, 'hex')
+    case 'ext':
+      return new Ext(content[0], Buffer.from(content[1], 'hex'))
+    case 'list':
+      return content.map(untyped)
+    default:
+      return new Map(content.map(([key, value]: [unknown, unknown]) => [untyped(key), untyped(value)]))
+  }
+}

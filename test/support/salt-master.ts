@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { watch } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -19,6 +19,8 @@ export interface SaltMaster extends AsyncDisposable {
   readonly retPort: number
   /** The end of its log so far: warnings and errors. */
   log(): string
+  /** Ends it and starts it again in the same folders. */
+  restart(): Promise<void>
 }
 
 /** The program of a venv. */
@@ -54,21 +56,17 @@ export async function startSaltMaster(
   }
   // JSON is YAML.
   writeFileSync(join(dir.path, 'master'), JSON.stringify(config))
-  // The master has many processes; a group of their own lets all be ended by its number.
-  // Where the test itself is killed, the kernel ends the master in its place.
-  const command = ['--pdeathsig', 'TERM', saltProgram(version, 'salt-master'), '-c', dir.path]
-  const child = spawn(SETPRIV, command, { stdio: 'ignore', detached: true })
-  const exited = once(child, 'exit')
-  stack.defer(async () => {
-    signalGroup(child.pid, 'SIGTERM')
-    const timer = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), STOP_MS)
-    await exited
-    clearTimeout(timer)
-    signalGroup(child.pid, 'SIGKILL')
-  })
   const log = (): string => (existsSync(logFile) ? readFileSync(logFile, 'utf8').slice(-4000) : '')
   const sockets = ['master_event_pub.ipc', 'master_event_pull.ipc'].map((name) => join(sockDir, name))
-  await appear(sockets, sockDir, exited, log)
+  const start = async (): Promise<AsyncDisposable> => {
+    await using starting = new AsyncDisposableStack()
+    for (const path of sockets) rmSync(path, { force: true })
+    const { exited } = starting.use(spawnDaemon(saltProgram(version, 'salt-master'), dir.path))
+    await appear(sockets, sockDir, exited, log)
+    return starting.move()
+  }
+  let running = await start()
+  stack.defer(() => running[Symbol.asyncDispose]())
   const all = stack.move()
   return {
     sockDir,
@@ -76,11 +74,39 @@ export async function startSaltMaster(
     publishPort,
     retPort,
     log,
+    restart: async () => {
+      await running[Symbol.asyncDispose]()
+      running = await start()
+    },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }
 
-async function appear(
+/**
+ * Starts a daemon of Salt. It has many processes; a group of their own lets all be ended by its number. Where the test itself is
+ * killed, the kernel ends the daemon in its place.
+ */
+export function spawnDaemon(
+  program: string,
+  confDir: string,
+): AsyncDisposable & { readonly exited: Promise<unknown> } {
+  const child = spawn(SETPRIV, ['--pdeathsig', 'TERM', program, '-c', confDir], {
+    stdio: 'ignore',
+    detached: true,
+  })
+  const exited = once(child, 'exit')
+  const end = async (): Promise<void> => {
+    signalGroup(child.pid, 'SIGTERM')
+    const timer = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), STOP_MS)
+    await exited
+    clearTimeout(timer)
+    signalGroup(child.pid, 'SIGKILL')
+  }
+  return { exited, [Symbol.asyncDispose]: end }
+}
+
+/** Waits until all paths in a folder are there. */
+export async function appear(
   paths: readonly string[],
   folder: string,
   exited: Promise<unknown>,

@@ -1,12 +1,13 @@
 import type { EventQueue } from '../../core/event-queue.ts'
 import { type Logger, silentLogger } from '../../core/logger.ts'
 import { SaltError } from '../errors.ts'
-import type { SaltEvent } from '../event.ts'
 import { StampClock, type StampForm } from '../stamp.ts'
 import { type MatchType, tagMatcher } from '../tag-match.ts'
 import { EVENT_BYTES_MAX, isMap, packTrimmed } from '../trim.ts'
+import type { WireEvent } from '../wire-event.ts'
 import { checkTag } from './body.ts'
 import { type Dialect, type Framing, pullFraming } from './dialect.ts'
+import { type FramingMemory, PROCESS_MEMORY } from './framing-memory.ts'
 import { PROBE_MS, probe } from './probe.ts'
 import { BusReader } from './reader.ts'
 import { type BusNode, socketPaths } from './socket-names.ts'
@@ -19,7 +20,7 @@ export const EVENTS_QUEUED_MAX = 4096
 export interface SaltEventClientOptions extends BusNode {
   /** Salt's `sock_dir`, such as `/var/run/salt/master`. */
   readonly sockDir: string
-  /** How the bus wants its messages cut; by default the first event that is fired finds out. */
+  /** How the bus wants its messages cut; by default the first event that is fired on it in this process finds out. */
   readonly dialect?: Dialect | 'probe' | undefined
   /** `false` opens no connection for events: for who only fires. Default `true`. */
   readonly listen?: boolean | undefined
@@ -29,6 +30,8 @@ export interface SaltEventClientOptions extends BusNode {
   readonly eventBytesMax?: number | undefined
   /** Form of `_stamp`; default `naive`, as Salt 3006. */
   readonly stampForm?: StampForm | undefined
+  /** What is known of buses that were probed; by default what this process has found out. */
+  readonly memory?: FramingMemory | undefined
   /** Milliseconds for each of the two tries of a probe; default 1000. */
   readonly probeMs?: number | undefined
   readonly log?: Logger | undefined
@@ -74,14 +77,12 @@ export class SaltEventClient implements AsyncDisposable {
 
   private constructor(options: SaltEventClientOptions, reader: BusReader | undefined, log: Logger) {
     const { pub, pull } = socketPaths(options.sockDir, options)
-    const { dialect = 'probe' } = options
     this.#options = options
     this.#pubPath = pub
     this.#pullPath = pull
     this.#reader = reader
     this.#log = log
     this.#clock = new StampClock(options.stampForm)
-    this.#framing = dialect === 'probe' ? undefined : pullFraming(dialect)
   }
 
   /**
@@ -114,7 +115,7 @@ export class SaltEventClient implements AsyncDisposable {
    *
    * @throws {SaltError} ERR_SALT_MATCH when the expression is none; ERR_SALT_CLOSED with `listen: false`.
    */
-  events(options: EventsOptions = {}): EventQueue<SaltEvent> {
+  events(options: EventsOptions = {}): EventQueue<WireEvent> {
     const { tag = '', matchType = 'startswith', filter, signal } = options
     if (!this.#reader) throw new SaltError('ERR_SALT_CLOSED', 'this client was made to fire only')
     const matches = filter ?? tagMatcher(tag, matchType)
@@ -185,10 +186,16 @@ export class SaltEventClient implements AsyncDisposable {
   }
 
   async #open(): Promise<BusWriter> {
-    this.#writer = this.#framing
-      ? await BusWriter.connect(this.#pullPath, this.#framing)
-      : await this.#probe()
-    this.#framing = this.#writer.framing
+    const { dialect = 'probe', memory = PROCESS_MEMORY } = this.#options
+    let probed: BusWriter | undefined
+    this.#framing =
+      dialect !== 'probe'
+        ? pullFraming(dialect)
+        : await memory.recall(this.#pullPath, async () => {
+            probed = await this.#probe()
+            return probed.framing
+          })
+    this.#writer = probed ?? (await BusWriter.connect(this.#pullPath, this.#framing))
     return this.#writer
   }
 

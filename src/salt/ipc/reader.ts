@@ -3,7 +3,7 @@ import { codeOf, messageOf } from '../../core/errors.ts'
 import { EventQueue } from '../../core/event-queue.ts'
 import type { Logger } from '../../core/logger.ts'
 import { SaltError } from '../errors.ts'
-import { SaltEvent } from '../event.ts'
+import { WireEvent } from '../wire-event.ts'
 import { readTag, tagEnd } from './body.ts'
 import { connectSocket } from './connect.ts'
 import type { Framing } from './dialect.ts'
@@ -13,7 +13,7 @@ import { MessageSplitter } from './splitter.ts'
 
 interface Subscription {
   readonly matches: (tag: string) => boolean
-  readonly queue: EventQueue<SaltEvent>
+  readonly queue: EventQueue<WireEvent>
 }
 
 /** One connection to the pub socket of a bus, and who listens to it. */
@@ -56,8 +56,8 @@ export class BusReader implements Disposable {
     matches: (tag: string) => boolean
     limit: number
     signal?: AbortSignal | undefined
-  }): EventQueue<SaltEvent> {
-    const queue: EventQueue<SaltEvent> = new EventQueue({
+  }): EventQueue<WireEvent> {
+    const queue: EventQueue<WireEvent> = new EventQueue({
       limit: options.limit,
       signal: options.signal,
       onEnd: () => this.#subscriptions.delete(subscription),
@@ -100,10 +100,10 @@ export class BusReader implements Disposable {
   }
 
   #spread(tag: string, body: Buffer, end: number): void {
-    let event: SaltEvent | undefined
+    let event: WireEvent | undefined
     for (const { matches, queue } of this.#subscriptions) {
       if (!matches(tag)) continue
-      event ??= new SaltEvent(tag, keepable(body.subarray(end + 2)))
+      event ??= new WireEvent(tag, keepable(body.subarray(end + 2)))
       queue.push(event)
     }
   }

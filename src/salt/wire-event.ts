@@ -1,7 +1,7 @@
 import { decode, type MsgpackValue } from '../msgpack/index.ts'
 
-/** An event that came from a bus. */
-export class SaltEvent {
+/** An event as it came from the wire of a bus. */
+export class WireEvent {
   readonly tag: string
   /** The data as it came: one MessagePack map. */
   readonly payload: Buffer
