@@ -26,6 +26,8 @@ export interface DecodeOptions {
    * `'exact'` gives a {@link Float}, so that 1.0 stays 1.0.
    */
   readonly floats?: 'number' | 'exact'
+  /** What a map becomes: `'plain'` (default) an object where all keys are text; `'ordered'` a `Map`, whose entries are in the wire's order. */
+  readonly maps?: 'plain' | 'ordered'
   /** Default and most useful: {@link DEPTH_MAX}. */
   readonly depthMax?: number
   /** Default {@link ITEMS_MAX}; never above 16,777,215. */
@@ -35,6 +37,7 @@ export interface DecodeOptions {
 class Reader {
   readonly #bytes: Buffer
   readonly #exact: boolean
+  readonly #ordered: boolean
   readonly #depthMax: number
   #itemsLeft: number
   #at: number
@@ -45,6 +48,7 @@ class Reader {
     this.#bytes = bytes
     this.#at = offset
     this.#exact = options?.floats === 'exact'
+    this.#ordered = options?.maps === 'ordered'
     this.#depthMax = options?.depthMax ?? DEPTH_MAX
     this.#itemsLeft = Math.min(options?.itemsMax ?? ITEMS_MAX, MAP_ENTRIES_MAX)
   }
@@ -228,11 +232,14 @@ class Reader {
 
   #map(count: number, depth: number): MsgpackValue {
     this.#enter(count, depth, 2)
+    if (this.#ordered) return this.#mixedMap(new Map(), count, depth)
     const record: { [key: string]: MsgpackValue } = {}
     for (let index = 0; index < count; index++) {
       const key = this.#key(depth)
-      if (typeof key !== 'string')
-        return this.#mixedMap(new Map(Object.entries(record)), key, count - index, depth)
+      if (typeof key !== 'string') {
+        const map = new Map<MsgpackValue, MsgpackValue>(Object.entries(record)).set(key, this.value(depth))
+        return this.#mixedMap(map, count - index - 1, depth)
+      }
       const value = this.value(depth)
       if (key === '__proto__') {
         Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true })
@@ -241,15 +248,9 @@ class Reader {
     return record
   }
 
-  /** The rest of a map from its first key that is no string; `left` counts that entry. */
-  #mixedMap(
-    map: Map<MsgpackValue, MsgpackValue>,
-    firstKey: MsgpackValue,
-    left: number,
-    depth: number,
-  ): MsgpackValue {
-    map.set(firstKey, this.value(depth))
-    for (let index = 1; index < left; index++) {
+  /** The `left` entries that a map still has. */
+  #mixedMap(map: Map<MsgpackValue, MsgpackValue>, left: number, depth: number): MsgpackValue {
+    for (; left > 0; left--) {
       const key = this.#key(depth)
       map.set(key, this.value(depth))
     }

@@ -152,6 +152,39 @@ test('every key of a map with text keys is an own property', () => {
   assert.equal(hex(value), '82a95f5f70726f746f5f5f81a178c3a16101')
 })
 
+test('maps keep the order of the wire where that is asked for', () => {
+  const bytes = encode(
+    new Map<string, unknown>([
+      ['b', 1],
+      [
+        '10',
+        new Map([
+          ['2', 2],
+          ['1', 1],
+        ]),
+      ],
+      ['9', null],
+    ]),
+  )
+  assert.deepEqual(Object.keys(Object(decode(bytes))), ['9', '10', 'b'])
+  assert.deepEqual(
+    decode(bytes, { maps: 'ordered' }),
+    new Map<string, unknown>([
+      ['b', 1],
+      [
+        '10',
+        new Map([
+          ['2', 2],
+          ['1', 1],
+        ]),
+      ],
+      ['9', null],
+    ]),
+  )
+  assert.ok(encode(decode(bytes, { maps: 'ordered' })).equals(bytes))
+  assert.deepEqual(decode(encode({}), { maps: 'ordered' }), new Map())
+})
+
 test('a map with another key is a Map, also when that key comes late', () => {
   assert.deepEqual(
     decode(Buffer.from('83a16101050207c0', 'hex')),
