@@ -7,6 +7,6 @@ if (major < 22 || (major === 22 && minor < 18)) {
 } else {
   // Stripping and compiling the generated protocol takes most of the start; the cache makes the next start four times faster.
   nodeModule.enableCompileCache()
-  const { main } = await import('./cli/index.ts')
-  process.exitCode = await main(process.argv.slice(2))
+  const { main, withRole } = await import('./cli/index.ts')
+  process.exitCode = await main(withRole(process.argv))
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { SALT_WORDS } from './salt-commands.ts'
 
 interface Words {
   readonly command: string
@@ -8,7 +9,11 @@ interface Words {
 function wordsOf(program: Command): Words[] {
   return program.commands.map((command) => ({
     command: command.name(),
-    options: [...command.options.flatMap(({ long }) => (long ? [long] : [])), '--help'],
+    options: [
+      ...(SALT_WORDS[command.name()] ?? []),
+      ...command.options.flatMap(({ long }) => (long ? [long] : [])),
+      '--help',
+    ],
   }))
 }
 
@@ -50,11 +55,13 @@ function fish(words: readonly Words[], commands: string): string {
   const lines = [`complete -c virbus -n __fish_use_subcommand -f -a '${commands}'`]
   for (const { command, options } of words)
     for (const option of options)
-      lines.push(
-        `complete -c virbus -n '__fish_seen_subcommand_from ${command}' -l ${option.replace(/^--/, '')}`,
-      )
+      lines.push(`complete -c virbus -n '__fish_seen_subcommand_from ${command}' ${fishWord(option)}`)
   lines.push(
     `complete -c virbus -n '__fish_seen_subcommand_from ${WITH_TAGS.replaceAll('|', ' ')}' -f -a '(virbus tags -- (commandline -ct) 2>/dev/null)'`,
   )
   return `${lines.join('\n')}\n`
+}
+
+function fishWord(word: string): string {
+  return word.startsWith('--') ? `-l ${word.slice(2)}` : `-a '${word}'`
 }

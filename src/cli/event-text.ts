@@ -12,13 +12,13 @@ export interface RawEvent {
 
 /**
  * One event as `salt-run state.event` prints it: tag, tab, data as Python's json prints it; bytes as their UTF-8 text,
- * or in base64 where they are none. The tag is coloured where `stream` is a terminal.
+ * or in base64 where they are none. The tag is coloured where `stream` is a terminal, which Salt does not do.
  */
-export function formatEvent(event: RawEvent, options: { pretty: boolean; stream: Writable }): string {
-  const data = decode(event.payload, { floats: 'exact' })
+export function formatEvent(event: RawEvent, options: { pretty: boolean; stream?: Writable }): string {
+  const data = decode(event.payload, { floats: 'exact', maps: 'ordered' })
   const layout = options.pretty ? { indent: 4, sortKeys: true } : {}
   // Coloured on a terminal only, and not with NO_COLOR: styleText looks at both.
-  const tag = styleText('cyan', event.tag, { stream: options.stream })
+  const tag = options.stream ? styleText('cyan', event.tag, { stream: options.stream }) : event.tag
   return `${tag}\t${dumps(data, { ...layout, fallback: (value) => plain(value, false) })}\n`
 }
 
@@ -27,7 +27,7 @@ export function formatEvent(event: RawEvent, options: { pretty: boolean; stream:
  * extension types `{"__ext__": TYPE, "data": BASE64}`, integers and floats exact. `more`: what comes behind.
  */
 export function formatJsonEvent(event: RawEvent, more: Readonly<Record<string, unknown>> = {}): string {
-  const data = decode(event.payload, { floats: 'exact' })
+  const data = decode(event.payload, { floats: 'exact', maps: 'ordered' })
   return `${dumps({ tag: event.tag, data, ...more }, { fallback: (value) => plain(value, true) })}\n`
 }
 
@@ -43,7 +43,8 @@ function plain(value: unknown, lossless: boolean): unknown {
   if (value instanceof Uint8Array) return bytesText(Buffer.from(value), lossless)
   if (value instanceof Ext) {
     const datetime = decodeDatetime(value)
-    if (datetime !== undefined) return datetime
+    // `isoformat` of Python leaves out a fraction that is zero.
+    if (datetime !== undefined) return datetime.replace(/\.000000$/, '')
     return { __ext__: value.type, data: value.data.toString('base64') }
   }
   return String(value)

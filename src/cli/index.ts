@@ -3,11 +3,16 @@ import { codeOf, messageOf } from '../core/errors.ts'
 import { EXIT } from './output.ts'
 import { buildProgram } from './program.ts'
 
+export { withRole } from './role.ts'
+
 /** Errors of how the command was called, as opposed to what happened then. */
 const USAGE_CODES: ReadonlySet<string> = new Set([
   'ERR_CLI_DATA',
   'ERR_CLI_WHERE',
   'ERR_CLI_TIME',
+  'ERR_CLI_LINK',
+  'ERR_CLI_SALT_ARGUMENTS',
+  'ERR_CLI_SALT_CONFIG',
   'ERR_BRIDGE_FILTER',
   'ERR_DAEMON_QUERY',
   'ERR_HTTP_REFUSED',

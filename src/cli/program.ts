@@ -3,6 +3,8 @@ import { parseDuration } from '../core/duration.ts'
 import type { BusOptions } from './bus-options.ts'
 import type { DemoOptions } from './demo.ts'
 import type { GuestsOptions } from './guests.ts'
+import { addLinks } from './links.ts'
+import { addSaltCommands } from './salt-commands.ts'
 import type { TopOptions } from './top.ts'
 import type { UpOptions } from './up.ts'
 import { version } from './version.ts'
@@ -71,6 +73,8 @@ export function buildProgram(done: (exitCode: number) => void): Command {
   addEvents(program, done)
   addFire(program, done)
   addGuests(program, done)
+  addSaltCommands(program, done)
+  addLinks(program, done)
   addTop(program, done)
   addTags(program, done)
   addCompletion(program, done)

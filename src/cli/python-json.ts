@@ -11,7 +11,7 @@ export class Verbatim {
 export interface DumpOptions {
   /** Spaces a level; without it, one line. */
   readonly indent?: number
-  /** Keys in the order of their code points. */
+  /** Keys in the order of their code points; those of a map that has numbers only, in the order of the numbers. */
   readonly sortKeys?: boolean
   /** What stands for a value that JSON does not have: bytes, extension types. */
   readonly fallback: (value: unknown) => unknown
@@ -53,11 +53,17 @@ function writeEntries(
   options: DumpOptions,
   newline: string,
 ): string {
-  const named = entries.map(([key, value]) => [keyText(key, options), value] as const)
-  if (options.sortKeys) named.sort(([a], [b]) => byCodePoints(a, b))
+  const inSequence = options.sortKeys && entries.every(([key]) => isNumber(key))
+  const ordered = inSequence ? entries.toSorted(([a], [b]) => (Number(a) < Number(b) ? -1 : 1)) : entries
+  const named = ordered.map(([key, value]) => [keyText(key, options), value] as const)
+  if (options.sortKeys && !inSequence) named.sort(([a], [b]) => byCodePoints(a, b))
   const inner = indented(newline, options)
   const items = named.map(([key, value]) => `${JSON.stringify(key)}: ${write(value, options, inner)}`)
   return enclose('{', items, '}', options, newline)
+}
+
+function isNumber(key: unknown): boolean {
+  return typeof key === 'number' || typeof key === 'bigint'
 }
 
 function keyText(key: unknown, options: DumpOptions): string {

@@ -14,3 +14,22 @@ export function tagExpression(expression: string): (tag: string) => boolean {
   }
   return (tag) => glob(tag) || (regex?.test(tag) ?? false)
 }
+
+/**
+ * The same as Salt has it to the letter: the expression is not put in brackets, so that `a|b` is what begins with `a`, or `b` alone
+ * (`expr_match` of salt/utils/stringutils.py). Expressions are JavaScript's, in which Python's `(?P<name>…)`, `\A` and `\Z` are accepted too.
+ */
+export function saltExpression(expression: string): (tag: string) => boolean {
+  const glob = globMatcher(expression)
+  const source = expression.replaceAll('(?P<', '(?<').replaceAll(/^\\A/g, '^').replaceAll(/\\Z$/g, '$')
+  let sticky: RegExp
+  try {
+    sticky = new RegExp(`^${source}$`, 'y')
+  } catch {
+    return glob
+  }
+  return (tag) => {
+    sticky.lastIndex = 0
+    return glob(tag) || sticky.test(tag)
+  }
+}

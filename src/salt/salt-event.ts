@@ -35,7 +35,10 @@ export interface SaltEventOptions extends Omit<SaltEventClientOptions, 'node' | 
   readonly sockDir?: string | undefined
   /** Salt's `event_match_type`: how tags are compared where a call does not say. Default `startswith`. */
   readonly matchType?: MatchType | undefined
-  /** A lost bus is thrown (ERR_SALT_CONNECTION_LOST) by calls without `autoReconnect`; by default they give null. */
+  /**
+   * Calls without `autoReconnect` throw when the bus is lost (ERR_SALT_CONNECTION_LOST) or cannot be reached; by default they give null
+   * or false.
+   */
   readonly raiseErrors?: boolean | undefined
 }
 
@@ -57,6 +60,13 @@ export interface GetEventOptions extends IterEventsOptions {
   readonly wait?: number | undefined
   /** Looks at one event that is there, and waits for none. */
   readonly noBlock?: boolean | undefined
+}
+
+/** Seconds to try for, and whether what fails then is thrown. */
+interface Attempt {
+  readonly timeout?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly raise: boolean
 }
 
 type Data = Readonly<Record<string, unknown>> | ReadonlyMap<unknown, unknown>
@@ -100,18 +110,15 @@ export class SaltEvent implements AsyncDisposable {
     return this.#pending.dropped + (this.#inbox?.dropped ?? 0)
   }
 
-  /** Connects for events; tries for `timeout` seconds, or once. False where the bus cannot be reached. */
+  /**
+   * Connects for events; tries for `timeout` seconds, or once. False where the bus cannot be reached.
+   *
+   * @throws {SaltError} ERR_SALT_NO_BUS, ERR_SALT_ACCESS, ERR_SALT_STALE or ERR_SALT_CONNECT with `raiseErrors`.
+   */
   async connectPub(
     options: { timeout?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<boolean> {
-    if (this.#inbox) return true
-    const { timeout = 0, signal = this.#options.signal } = options
-    const deadline = performance.now() + timeout * 1000
-    const connect = async (): Promise<void> => {
-      const client = await SaltEventClient.connect({ ...this.#options, node: this.node, signal })
-      this.#inbox = new EventInbox(client)
-    }
-    return await this.#attempt(connect, deadline, signal)
+    return await this.#connect({ ...options, raise: this.#options.raiseErrors ?? false })
   }
 
   /** Ends the connection for events and forgets those that were kept. */
@@ -177,12 +184,14 @@ export class SaltEvent implements AsyncDisposable {
    * `timeout` of null tries once. Unlike Salt's, it leaves `data` as it is: `_stamp` is in what is sent only.
    *
    * @throws {SaltError} ERR_SALT_TAG_EMPTY, ERR_SALT_TAG or ERR_SALT_DATA_NOT_MAP for what is no event: Salt's `ValueError`.
-   * @throws {SaltError} ERR_SALT_CONNECTION_LOST when the bus ended while it was sent; ERR_SALT_DIALECT when it answers no probe.
+   * @throws {SaltError} ERR_SALT_CONNECTION_LOST when the bus ended while it was sent; ERR_SALT_DIALECT when it answers no probe;
+   * with `raiseErrors` those of connecting.
    */
   async fireEvent(data: Data, tag: string, timeout: number | null = FIRE_TIMEOUT_MS): Promise<boolean> {
     this.#firer ??= await SaltEventClient.connect({ ...this.#options, node: this.node, listen: false })
     const firer = this.#firer
-    return await this.#attempt(() => firer.fire(tag, data), performance.now() + (timeout ?? 0))
+    const { raiseErrors: raise = false } = this.#options
+    return await this.#attempt(() => firer.fire(tag, data), { timeout: (timeout ?? 0) / 1000, raise })
   }
 
   /** Asks the minion whose bus this is to send an event to its master. */
@@ -228,7 +237,8 @@ export class SaltEvent implements AsyncDisposable {
     if (seconds < 0) return undefined
     // Waiting for ever is for an event: a bus that is not there is looked for once.
     const timeout = seconds === Number.POSITIVE_INFINITY && !autoReconnect ? 0 : seconds
-    if (!(await this.connectPub({ timeout, signal }))) return undefined
+    const raise = !autoReconnect && (this.#options.raiseErrors ?? false)
+    if (!(await this.#connect({ timeout, signal, raise }))) return undefined
     return await this.#read({ seconds, signal }, autoReconnect)
   }
 
@@ -256,8 +266,19 @@ export class SaltEvent implements AsyncDisposable {
     await inbox?.[Symbol.asyncDispose]()
   }
 
-  /** Tries until the deadline; false where the bus could not be reached. */
-  async #attempt(act: () => Promise<void>, deadline: number, signal?: AbortSignal): Promise<boolean> {
+  async #connect(attempt: Attempt): Promise<boolean> {
+    if (this.#inbox) return true
+    const { signal = this.#options.signal } = attempt
+    const connect = async (): Promise<void> => {
+      const client = await SaltEventClient.connect({ ...this.#options, node: this.node, signal })
+      this.#inbox = new EventInbox(client)
+    }
+    return await this.#attempt(connect, { ...attempt, signal })
+  }
+
+  /** Tries until the time is over; false where the bus could not be reached. */
+  async #attempt(act: () => Promise<void>, { timeout = 0, signal, raise }: Attempt): Promise<boolean> {
+    const deadline = performance.now() + timeout * 1000
     const backoff = new Backoff(RETRY)
     for (;;)
       try {
@@ -266,6 +287,7 @@ export class SaltEvent implements AsyncDisposable {
       } catch (error) {
         if (!(error instanceof SaltError) || !UNREACHABLE.has(error.code)) throw error
         const left = deadline - performance.now()
+        if (left <= 0 && raise) throw error
         if (left <= 0) {
           this.#log.warn({ code: codeOf(error), reason: messageOf(error) }, 'bus not reached')
           return false

@@ -15,7 +15,7 @@ const run = promisify(execFile)
 test('help names every command with examples and ends with 0', async () => {
   const { code, stdout } = await virbus('--help')
   assert.equal(code, 0)
-  for (const command of ['up', 'demo', 'watch', 'fire', 'completion']) {
+  for (const command of ['up', 'demo', 'watch', 'fire', 'salt-run', 'salt-call', 'links', 'completion']) {
     assert.match(stdout, new RegExp(`^  ${command} `, 'm'))
     const help = await virbus(command, '--help')
     assert.equal(help.code, 0)
