@@ -17,19 +17,30 @@ export async function printReturn(
   value: Returned,
   { out = 'nested', quiet = false }: OutputOptions,
 ): Promise<void> {
-  if (quiet || out === 'quiet') return
-  const isYaml = out === 'json' || out === 'yaml'
-  await write(process.stdout, `${isYaml ? String(value) : python(value)}\n`)
+  await print(quiet ? '' : returnText(value, out))
 }
 
 /** Prints what a module returned, as `salt-call` does: under the name `local`. */
 export async function printLocal(value: boolean, { out = 'nested' }: OutputOptions): Promise<void> {
-  if (out === 'quiet') return
-  await write(process.stdout, `${local(value, out)}\n`)
+  await print(localText(value, out))
 }
 
-function local(value: boolean, out: Outputter): string {
+/** Salt prints no empty line for what has no text. */
+async function print(text: string): Promise<void> {
+  if (text !== '') await write(process.stdout, `${text}\n`)
+}
+
+/** A runner's return by an outputter of Salt. */
+export function returnText(value: Returned, out: Outputter): string {
+  if (out === 'quiet') return ''
+  return out === 'json' || out === 'yaml' ? String(value) : python(value)
+}
+
+/** A module's return by an outputter of Salt. */
+export function localText(value: boolean, out: Outputter): string {
   switch (out) {
+    case 'quiet':
+      return ''
     case 'json':
       return `{\n    "local": ${value}\n}`
     case 'yaml':

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
-import { join } from 'node:path'
 import { encode } from '../../src/msgpack/index.ts'
 import {
+  type BusNode,
   type Dialect,
   EventPublisher,
   type EventPublisherOptions,
@@ -13,8 +13,11 @@ import {
   MessageSplitter,
   type ReceivedEvent,
   SaltError,
+  socketPaths,
 } from '../../src/salt/index.ts'
 import { tempDir } from '../support/peers.ts'
+
+type BusOptions = Partial<EventPublisherOptions> & Partial<EventPullerOptions>
 
 /** A publisher and a puller with the names of a master's bus, joined: what is fired is published. */
 export interface TestBus extends AsyncDisposable {
@@ -24,28 +27,35 @@ export interface TestBus extends AsyncDisposable {
   readonly received: ReceivedEvent[]
 }
 
+/** In a folder of the caller's, or by default in one of its own. */
 export async function startBus(
   dialect: Dialect,
-  options: Partial<EventPublisherOptions> &
-    Partial<EventPullerOptions> & {
-      /** A folder of the caller's; by default one of its own. */
-      readonly sockDir?: string
-    } = {},
+  options: BusOptions & { sockDir?: string } = {},
 ): Promise<TestBus> {
   await using stack = new AsyncDisposableStack()
   const sockDir = options.sockDir ?? stack.use(tempDir()).path
+  const bus = stack.use(await onBus(sockDir, {}, dialect, options))
+  const all = stack.move()
+  return { ...bus, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+/** The same in a folder that is there, under the names of any node's bus. */
+export async function onBus(
+  sockDir: string,
+  node: BusNode,
+  dialect: Dialect,
+  options: BusOptions = {},
+): Promise<TestBus> {
+  await using stack = new AsyncDisposableStack()
+  const { pub, pull } = socketPaths(sockDir, node)
   const received: ReceivedEvent[] = []
-  const publisher = stack.use(
-    new EventPublisher({ ...options, path: join(sockDir, 'master_event_pub.ipc'), dialect }),
-  )
+  const publisher = stack.use(new EventPublisher({ ...options, path: pub, dialect }))
   await publisher.listen()
   const onEvent = (event: ReceivedEvent): void => {
     received.push(event)
     publisher.publishBody(event.body)
   }
-  const puller = stack.use(
-    new EventPuller({ ...options, path: join(sockDir, 'master_event_pull.ipc'), onEvent }),
-  )
+  const puller = stack.use(new EventPuller({ ...options, path: pull, onEvent }))
   await puller.listen()
   const all = stack.move()
   return { sockDir, publisher, puller, received, [Symbol.asyncDispose]: () => all.disposeAsync() }
