@@ -86,6 +86,7 @@ export class SaltEvent implements AsyncDisposable {
   #inbox: EventInbox | undefined
   #firer: SaltEventClient | undefined
   #last: Promise<unknown> = Promise.resolve()
+  #isDestroyed = false
 
   /** Connects to nothing yet: {@link connectPub}, or the first call that needs a connection, does. */
   constructor(node: 'master' | 'minion', options: SaltEventOptions = {}) {
@@ -162,19 +163,20 @@ export class SaltEvent implements AsyncDisposable {
     return await this.#inTurn(() => this.#raw({ signal: options.signal }))
   }
 
-  /** Every event whose tag matches, for ever: also where the bus is gone, until it is back. `signal` ends it. */
+  /** Every event whose tag matches, for ever: also where the bus is gone, until it is back. `signal` and {@link destroy} end it. */
   iterEvents(options: IterEventsOptions & { readonly full: true }): AsyncGenerator<WireEvent, void>
   iterEvents(
     options?: IterEventsOptions & { readonly full?: false | undefined },
   ): AsyncGenerator<NonNullable<MsgpackValue>, void>
   async *iterEvents(options: IterEventsOptions = {}): AsyncGenerator<unknown, void> {
     const { signal } = options
-    while (!signal?.aborted) {
+    const isOver = (): boolean => this.#isDestroyed || (signal?.aborted ?? false)
+    while (!isOver()) {
       try {
         const event = await this.getEvent(options)
         if (event !== null) yield event
       } catch (error) {
-        if (!signal?.aborted) throw error
+        if (!isOver()) throw error
       }
     }
   }
@@ -188,6 +190,7 @@ export class SaltEvent implements AsyncDisposable {
    * with `raiseErrors` those of connecting.
    */
   async fireEvent(data: Data, tag: string, timeout: number | null = FIRE_TIMEOUT_MS): Promise<boolean> {
+    this.#checkOpen()
     this.#firer ??= await SaltEventClient.connect({ ...this.#options, node: this.node, listen: false })
     const firer = this.#firer
     const { raiseErrors: raise = false } = this.#options
@@ -199,8 +202,9 @@ export class SaltEvent implements AsyncDisposable {
     return await this.fireEvent({ tag, data, events: null, pretag: null }, 'fire_master', timeout)
   }
 
-  /** Ends both connections: what was fired is written, what was kept is forgotten. */
+  /** Ends both connections: what was fired is written, what was kept is forgotten. Calls after it throw ERR_SALT_CLOSED. */
   async destroy(): Promise<void> {
+    this.#isDestroyed = true
     const firer = this.#firer
     this.#firer = undefined
     await firer?.[Symbol.asyncDispose]()
@@ -209,6 +213,10 @@ export class SaltEvent implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.destroy()
+  }
+
+  #checkOpen(): void {
+    if (this.#isDestroyed) throw new SaltError('ERR_SALT_CLOSED', 'this side of the bus was destroyed')
   }
 
   #matchType(given: MatchType | undefined): MatchType {
@@ -270,6 +278,7 @@ export class SaltEvent implements AsyncDisposable {
     if (this.#inbox) return true
     const { signal = this.#options.signal } = attempt
     const connect = async (): Promise<void> => {
+      this.#checkOpen()
       const client = await SaltEventClient.connect({ ...this.#options, node: this.node, signal })
       this.#inbox = new EventInbox(client)
     }

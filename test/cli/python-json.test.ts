@@ -84,6 +84,19 @@ test('integers are exact and keys that are no strings become text', () => {
   )
 })
 
+test('keys that are numbers are sorted as numbers, as Python sorts before it makes them text', () => {
+  const keys = new Map<unknown, unknown>([
+    [10, 'a'],
+    [9, 'b'],
+    [-(2n ** 63n), 'c'],
+  ])
+  assert.equal(
+    dumps(keys, { sortKeys: true, fallback }),
+    '{"-9223372036854775808": "c", "9": "b", "10": "a"}',
+  )
+  assert.equal(dumps(keys.set('1', 'd'), { sortKeys: true, fallback }).indexOf('"1": "d"'), 30)
+})
+
 test('numbers on the command line keep their kind', () => {
   const parsed = parseExactJson('{"big": 9223372036854775807, "small": 7, "whole": 1.0, "exponent": 1e3}')
   assert.deepEqual(parsed, {

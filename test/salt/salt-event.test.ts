@@ -140,6 +140,22 @@ test('a call that gave up loses no event, and a signal ends a call and an iterat
   assert.deepEqual(tags, ['i/1', 'i/2'])
 })
 
+test('destroying ends what waits and what iterates, and connects to nothing again', async () => {
+  await using bus = await startBus('split')
+  const event = await getEvent('master', { sockDir: bus.sockDir })
+  const patient = await getEvent('master', { sockDir: bus.sockDir })
+  const waiting = event.getEvent({ wait: 0 })
+  const iterating = Array.fromAsync(patient.iterEvents({ autoReconnect: true }))
+  await until(() => bus.publisher.stats.subscribers === 2, 'both')
+  await event.destroy()
+  await patient.destroy()
+  assert.equal(await waiting, null)
+  assert.deepEqual(await iterating, [])
+  await assert.rejects(event.getEvent(), coded('ERR_SALT_CLOSED'))
+  await assert.rejects(event.fireEvent({}, 'a'), coded('ERR_SALT_CLOSED'))
+  await until(() => bus.publisher.stats.subscribers === 0, 'nobody')
+})
+
 test('events beyond the limit are dropped and counted, those kept for a subscription too', async () => {
   await using bus = await startBus('split')
   await using event = await getEvent('master', { sockDir: bus.sockDir, limit: 3 })
