@@ -89,11 +89,11 @@ export function frame(framing: Framing, tag: string, data: unknown): Buffer {
   return Buffer.concat(batch.take())
 }
 
-/** Looks again after each turn of the event loop until it holds; 10 s. */
+/** Looks again after each turn of the event loop until it holds; 30 s. */
 export async function until(holds: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 10_000
+  const deadline = performance.now() + 30_000
   while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`)
+    if (performance.now() > deadline) throw new Error(`not within 30 s: ${what}`)
     await new Promise((resolve) => setImmediate(resolve))
   }
 }

@@ -2,12 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { watch } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createConnection, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SETPRIV, saltPython, tempDir } from './peers.ts'
 
 const START_MS = 60_000
 const STOP_MS = 10_000
+const POLL_MS = 20
 
 /** A real salt-master with folders, sockets and loopback ports of its own. */
 export interface SaltMaster extends AsyncDisposable {
@@ -105,7 +107,7 @@ export function spawnDaemon(
   return { exited, [Symbol.asyncDispose]: end }
 }
 
-/** Waits until all paths in a folder are there. */
+/** Waits until all sockets in a folder are there and somebody listens at each. */
 export async function appear(
   paths: readonly string[],
   folder: string,
@@ -114,17 +116,30 @@ export async function appear(
 ): Promise<void> {
   const abort = new AbortController()
   const timer = setTimeout(() => abort.abort(new Error(`no bus after ${START_MS} ms: ${log()}`)), START_MS)
-  exited.then(() => abort.abort(new Error(`the master ended: ${log()}`))).catch(() => {})
+  exited.then(() => abort.abort(new Error(`the daemon ended: ${log()}`))).catch(() => {})
   try {
-    const changes = watch(folder, { signal: abort.signal })
-    if (paths.every((path) => existsSync(path))) return
-    for await (const _ of changes) if (paths.every((path) => existsSync(path))) return
+    await made(paths, watch(folder, { signal: abort.signal }))
+    // Between making a socket and listening at it there is nothing to be told of.
+    for (const path of paths)
+      while (!(await listens(path))) await sleep(POLL_MS, undefined, { signal: abort.signal })
   } catch (error) {
     throw abort.signal.reason ?? error
   } finally {
     clearTimeout(timer)
     abort.abort()
   }
+}
+
+async function made(paths: readonly string[], changes: AsyncIterable<unknown>): Promise<void> {
+  const isDone = (): boolean => paths.every((path) => existsSync(path))
+  if (isDone()) return
+  for await (const _ of changes) if (isDone()) return
+}
+
+function listens(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const socket = createConnection(path, () => resolve(true)).on('error', () => resolve(false))
+  return promise.finally(() => socket.destroy())
 }
 
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
