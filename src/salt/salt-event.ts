@@ -87,6 +87,8 @@ export class SaltEvent implements AsyncDisposable {
   #firer: SaltEventClient | undefined
   #last: Promise<unknown> = Promise.resolve()
   #isDestroyed = false
+  /** By connections that are gone. */
+  #droppedBefore = 0
 
   /** Connects to nothing yet: {@link connectPub}, or the first call that needs a connection, does. */
   constructor(node: 'master' | 'minion', options: SaltEventOptions = {}) {
@@ -108,7 +110,7 @@ export class SaltEvent implements AsyncDisposable {
 
   /** Events lost to `limit`. Salt has no limit, and its publisher's memory grows instead. */
   get dropped(): number {
-    return this.#pending.dropped + (this.#inbox?.dropped ?? 0)
+    return this.#pending.dropped + this.#droppedBefore + (this.#inbox?.dropped ?? 0)
   }
 
   /**
@@ -271,6 +273,7 @@ export class SaltEvent implements AsyncDisposable {
   async #lose(): Promise<void> {
     const inbox = this.#inbox
     this.#inbox = undefined
+    this.#droppedBefore += inbox?.dropped ?? 0
     await inbox?.[Symbol.asyncDispose]()
   }
 

@@ -18,8 +18,9 @@ import { saltBus } from '../../src/cli/salt-config.ts'
 import { saltExpression } from '../../src/cli/tag-match.ts'
 import { decode } from '../../src/msgpack/index.ts'
 import { startBus, until } from '../salt/support.ts'
-import { tempDir } from '../support/peers.ts'
+import { needs, SALT_RELEASES, saltPython, tempDir } from '../support/peers.ts'
 import { LineProcess, VIRBUS, virbus } from '../support/processes.ts'
+import { pythonFilter } from '../support/python.ts'
 
 const run = promisify(execFile)
 
@@ -245,14 +246,72 @@ test('links hide no Salt, wherever it stands in PATH, and replace no file', asyn
   assert.deepEqual(readdirSync(other), ['salt-run'])
 })
 
-test("tags match as Salt's expr_match has it, to the letter", () => {
-  const matches = (expression: string, tag: string): boolean => saltExpression(expression)(tag)
-  assert.ok(matches('salt/*', 'salt/a/b'))
-  assert.ok(matches('salt/(?P<kind>a|b)/.+', 'salt/b/c'))
-  assert.ok(matches('a|b', 'ac') && matches('a|b', 'b') && !matches('a|b', 'bc'))
-  assert.ok(matches('\\Aa\\Z', 'a') && !matches('a', 'ab') && !matches('b', 'ab'))
-  assert.ok(matches('*[', 'x['))
-})
+test(
+  "tags match as Salt's expr_match has it, to the letter",
+  needs(saltPython(SALT_RELEASES.split)),
+  async () => {
+    const tags = [
+      'a',
+      'b',
+      'ab',
+      'ac',
+      'bc',
+      'salt/a/b',
+      'salt/b/c',
+      'salt/job/1/ret/web1',
+      'x[',
+      '*[',
+      'A',
+      'ünï',
+      'a.b',
+      '(',
+    ]
+    const expressions = [
+      ...[
+        '*',
+        '',
+        'a',
+        'salt/*',
+        'salt/?/b',
+        '[ab]',
+        '[!a]*',
+        '*[',
+        '(',
+        'a|b',
+        'b|a',
+        '(a|b)',
+        'a|b|c$',
+        '^a',
+        'b$',
+      ],
+      ...[
+        'salt/(?P<kind>a|b)/.+',
+        '\\Aa\\Z',
+        '\\Aa',
+        'a\\Z',
+        'a.*',
+        '.',
+        '..',
+        'salt/.*/ret/\\w+',
+        '.*(?=c)',
+        '(?i)a',
+        'a\\.b',
+        '[a-c]{2}',
+      ],
+    ]
+    const pairs = expressions.flatMap((expression) => tags.map((tag) => [tag, expression] as const))
+    const theirs = await pythonFilter(
+      saltPython(SALT_RELEASES.split),
+      'salt_expr.py',
+      pairs.map((pair) => JSON.stringify(pair)),
+    )
+    const ours = pairs.map(([tag, expression]) => String(saltExpression(expression)(tag)))
+    assert.deepEqual(
+      pairs.filter((_, index) => ours[index] !== theirs[index]),
+      [],
+    )
+  },
+)
 
 test('completion knows the functions', async () => {
   const { stdout: script } = await virbus('completion', 'bash')

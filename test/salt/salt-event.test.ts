@@ -171,6 +171,10 @@ test('events beyond the limit are dropped and counted, those kept for a subscrip
     ['a/2', 'a/3', 'a/4'],
   )
   assert.equal(event.dropped, 2)
+  for (let index = 0; index < 6; index++) await event.fireEvent({}, `b/${index}`)
+  await until(() => event.dropped > 2, 'more than are kept')
+  const { dropped } = event
   await event.closePub()
   assert.deepEqual(event.pendingEvents, [])
+  assert.equal(event.dropped, dropped)
 })
