@@ -75,7 +75,7 @@ export async function startLibvirtd(
   writeFileSync(join(dir.path, 'libvirtd.conf'), lines.join(''))
   writeFileSync(join(dir.path, 'qemu.conf'), QEMU_CONF)
   if (sasl) await writeSasl(dir.path, sasl)
-  const enter = namespaceOf === undefined ? [] : ['nsenter', '-t', `${namespaceOf}`, '-m']
+  const enter = namespaceOf === undefined ? [] : ['nsenter', '-t', `${namespaceOf}`, '-r', '-m']
   return await run(dir, { port, enter, args: listen ? ['--listen'] : [], host: host ?? '' })
 }
 

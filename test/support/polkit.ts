@@ -87,7 +87,7 @@ export async function startPolkit(
   const pid = bus.child.pid
   if (pid === undefined) throw new Error('the bus has no process id')
   const inside = (...command: string[]): LineProcess =>
-    new LineProcess('nsenter', ['-t', `${pid}`, '-m', ...command])
+    new LineProcess('nsenter', ['-t', `${pid}`, '-r', '-m', ...command])
   const polkitd = stack.use(inside(POLKITD))
   await polkitd.lines(/Acquired the name org\.freedesktop\.PolicyKit1/)
   const running = stack.move()

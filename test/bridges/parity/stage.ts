@@ -8,8 +8,9 @@ import { Engines } from './engines.ts'
 import { Guests } from './guests.ts'
 import { VirshOn } from './virsh-on.ts'
 
-const FULL = `mkdir "$1"; mount -t tmpfs -o size=64k tmpfs "$1"; cd "$1"
-for name in report ignore stop; do truncate -s 1M $name; done; cat /dev/zero >rest 2>/dev/null || true`
+/** Bounded: where the file system were another one, no more than a megabyte would be written. */
+const FULL = `set -e; mkdir "$1"; mount -t tmpfs -o size=64k tmpfs "$1"; cd "$1"
+for name in report ignore stop; do truncate -s 1M $name; done; head -c 1M /dev/zero >rest 2>/dev/null || true`
 
 /** A private libvirtd with its qemu driver, and both engines watching it. */
 export class Stage implements AsyncDisposable {
@@ -49,7 +50,14 @@ export class Stage implements AsyncDisposable {
 
   /** Runs a program in the daemon's own namespaces. */
   readonly inside = async (...command: readonly string[]): Promise<void> => {
-    await promisify(execFile)('nsenter', ['-t', String(this.daemon.process.pid), '-m', '-n', ...command])
+    await promisify(execFile)('nsenter', [
+      '-t',
+      String(this.daemon.process.pid),
+      '-r',
+      '-m',
+      '-n',
+      ...command,
+    ])
   }
 
   /** Makes the folder `full`. */
