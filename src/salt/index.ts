@@ -8,6 +8,7 @@ export {
   type SaltEventClientOptions,
 } from './ipc/client.ts'
 export { DIALECTS, type Dialect, type Framing, pubFraming, pullFraming } from './ipc/dialect.ts'
+export type { FiringLimits } from './ipc/firing-client.ts'
 export { FrameBatch, MESSAGE_BYTES_MAX } from './ipc/frame.ts'
 export { FramingMemory } from './ipc/framing-memory.ts'
 export { PROBE_TAG } from './ipc/probe-tag.ts'
@@ -28,10 +29,11 @@ export {
   type ReceivedEvent,
   STALL_MS,
 } from './ipc/puller.ts'
+export { RESERVED_TAGS, type ReservedTags } from './ipc/reserved-tags.ts'
 export { type BusNode, type SocketNames, socketNames, socketPaths } from './ipc/socket-names.ts'
 export { MessageSplitter } from './ipc/splitter.ts'
 export type { SlowPolicy } from './ipc/subscriber.ts'
-export { UnixServer, type UnixServerOptions } from './ipc/unix-server.ts'
+export { type SocketAccess, UnixServer, type UnixServerOptions } from './ipc/unix-server.ts'
 export {
   type GetEventOptions,
   getEvent,

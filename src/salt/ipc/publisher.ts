@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { codeOf } from '../../core/errors.ts'
+import { LogLimit } from '../../core/log-limit.ts'
 import { type Logger, silentLogger } from '../../core/logger.ts'
 import { checkTag } from './body.ts'
 import { type Dialect, pubFraming } from './dialect.ts'
 import { FrameBatch } from './frame.ts'
 import { type SlowPolicy, Subscriber, type SubscriberLimits } from './subscriber.ts'
-import { UnixServer } from './unix-server.ts'
+import { type SocketAccess, UnixServer } from './unix-server.ts'
 
 /**
  * Bytes that may wait for one subscriber before it is cut. All subscribers share the bytes that wait, so this is also about
@@ -27,13 +28,11 @@ export const SUBSCRIBERS_MAX = 1024
 const CLOSE_MS = 1000
 
 /** Settings of {@link EventPublisher}. */
-export interface EventPublisherOptions {
+export interface EventPublisherOptions extends SocketAccess {
   /** Path of the socket; its folder has to exist. */
   readonly path: string
   /** How subscribers expect messages to be cut. */
   readonly dialect: Dialect
-  /** Permissions of the socket; default `0o600`, as Salt 3006; Salt 3008 has `0o660`. */
-  readonly mode?: number | undefined
   /** Default {@link PENDING_BYTES_MAX}. */
   readonly pendingBytesMax?: number | undefined
   /** Default {@link PENDING_EVENTS_MAX}. */
@@ -98,6 +97,7 @@ export class EventPublisher implements AsyncDisposable {
   readonly #limits: SubscriberLimits
   readonly #onSlow: (slow: SlowSubscriber) => void
   readonly #log: Logger
+  readonly #limited: LogLimit
   readonly #batch: FrameBatch
   readonly #subscribers = new Map<Subscriber, { readonly number: number; toldMs: number }>()
   readonly #flush = (): void => this.flush()
@@ -114,10 +114,11 @@ export class EventPublisher implements AsyncDisposable {
     }
     this.#onSlow = options.onSlow ?? (() => {})
     this.#log = options.log ?? silentLogger
+    this.#limited = new LogLimit(this.#log)
     this.#batch = new FrameBatch(pubFraming(options.dialect))
+    const { path, mode, owner, group } = options
     this.#server = new UnixServer({
-      path: options.path,
-      mode: options.mode,
+      ...{ path, mode, owner, group },
       connectionsMax: options.subscribersMax ?? SUBSCRIBERS_MAX,
       onConnection: (socket) => this.#accept(socket),
       onRefused: () => this.#refuse(),
@@ -128,7 +129,7 @@ export class EventPublisher implements AsyncDisposable {
    * Opens the socket.
    *
    * @throws {SaltError} ERR_SALT_SOCKET_IN_USE when somebody serves the path; what a dead server left there is replaced.
-   * @throws {SaltError} ERR_SALT_SOCKET_PATH when no socket can be made there.
+   * @throws {SaltError} ERR_SALT_SOCKET_PATH when no socket can be made there, ERR_SALT_SOCKET_OWNER when it cannot be given away.
    */
   async listen(): Promise<void> {
     await this.#server.listen()
@@ -210,7 +211,10 @@ export class EventPublisher implements AsyncDisposable {
 
   #refuse(): void {
     this.stats.subscribersRefused++
-    this.#log.warn({ path: this.#path, subscribers: this.stats.subscribers }, 'subscriber refused: too many')
+    this.#limited.warn(
+      { path: this.#path, subscribers: this.stats.subscribers },
+      'subscriber refused: too many',
+    )
   }
 
   #cut(subscriber: Subscriber): void {

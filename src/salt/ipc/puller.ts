@@ -1,13 +1,16 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { codeOf, messageOf } from '../../core/errors.ts'
+import { LogLimit } from '../../core/log-limit.ts'
 import { type Logger, silentLogger } from '../../core/logger.ts'
 import { SaltError } from '../errors.ts'
 import { checkPayload, readTag, tagEnd } from './body.ts'
+import { FiringClient, type FiringLimits } from './firing-client.ts'
 import { keepable } from './frame.ts'
+import { loadPeerReader, type PeerCredentials, type PeerReader } from './peer-credentials.ts'
 import { PROBE_TAG } from './probe-tag.ts'
-import { MessageSplitter } from './splitter.ts'
-import { UnixServer } from './unix-server.ts'
+import { isReserved, RESERVED_TAGS, type ReservedTags } from './reserved-tags.ts'
+import { type SocketAccess, UnixServer } from './unix-server.ts'
 
 /** Firing clients at once, at most. */
 export const CLIENTS_MAX = 1024
@@ -25,13 +28,15 @@ export interface ReceivedEvent {
 }
 
 /** Settings of {@link EventPuller}. */
-export interface EventPullerOptions {
+export interface EventPullerOptions extends SocketAccess {
   /** Path of the socket; its folder has to exist. */
   readonly path: string
   /** Called for each event, in the order of each client. */
   readonly onEvent: (event: ReceivedEvent) => void
-  /** Permissions of the socket; default `0o600`, as Salt's. */
-  readonly mode?: number | undefined
+  /** Tags that only some users may fire; by default every client may fire all. Linux only. */
+  readonly reserved?: ReservedTags | undefined
+  /** What each client may send; default: without end. */
+  readonly limits?: FiringLimits | undefined
   /** Default and at most `MESSAGE_BYTES_MAX`. */
   readonly messageBytesMax?: number | undefined
   /** Default {@link STALL_MS}. */
@@ -47,6 +52,10 @@ export interface PullerStats {
   accepted: number
   /** Messages that were no event and were left out. */
   refused: number
+  /** Events under a reserved tag from clients that may not fire it; they were left out. */
+  forged: number
+  /** How often a client was not read for a while because it sent more than it may. */
+  throttled: number
   /** Clients connected. */
   clients: number
   /** Clients cut: garbage, a message too long, or silence in the middle of one. */
@@ -55,29 +64,48 @@ export interface PullerStats {
   clientsRefused: number
 }
 
+/** A client as its events are judged. */
+interface Sender {
+  readonly socket: Socket
+  readonly peer: PeerCredentials | undefined
+  /** Tags that it may not fire. */
+  readonly reserved: readonly string[] | undefined
+}
+
 /**
  * The socket that clients of a Salt bus fire into. It takes every dialect, told apart for each connection by its first byte.
  *
  * A message that is no event is left out, and its client stays; a client whose bytes are no messages is cut.
  */
 export class EventPuller implements AsyncDisposable {
-  readonly stats: PullerStats = { accepted: 0, refused: 0, clients: 0, clientsCut: 0, clientsRefused: 0 }
+  readonly stats: PullerStats = {
+    accepted: 0,
+    refused: 0,
+    forged: 0,
+    throttled: 0,
+    clients: 0,
+    clientsCut: 0,
+    clientsRefused: 0,
+  }
   readonly #options: EventPullerOptions
   readonly #server: UnixServer
   readonly #log: Logger
+  readonly #limited: LogLimit
   readonly #clients = new Set<Socket>()
+  #readPeer: PeerReader | undefined
 
   constructor(options: EventPullerOptions) {
     this.#options = options
     this.#log = options.log ?? silentLogger
+    this.#limited = new LogLimit(this.#log)
+    const { path, mode, owner, group } = options
     this.#server = new UnixServer({
-      path: options.path,
-      mode: options.mode,
+      ...{ path, mode, owner, group },
       connectionsMax: options.clientsMax ?? CLIENTS_MAX,
       onConnection: (socket) => this.#accept(socket),
       onRefused: () => {
         this.stats.clientsRefused++
-        this.#log.warn({ path: options.path, clients: this.stats.clients }, 'client refused: too many')
+        this.#limited.warn({ path, clients: this.stats.clients }, 'client refused: too many')
       },
     })
   }
@@ -86,9 +114,11 @@ export class EventPuller implements AsyncDisposable {
    * Opens the socket.
    *
    * @throws {SaltError} ERR_SALT_SOCKET_IN_USE when somebody serves the path; what a dead server left there is replaced.
-   * @throws {SaltError} ERR_SALT_SOCKET_PATH when no socket can be made there.
+   * @throws {SaltError} ERR_SALT_SOCKET_PATH when no socket can be made there, ERR_SALT_SOCKET_OWNER when it cannot be given away.
+   * @throws {SaltError} ERR_SALT_CREDENTIALS when tags are reserved and it cannot be known who connects.
    */
   async listen(): Promise<void> {
+    if (this.#options.reserved) this.#readPeer = await loadPeerReader()
     await this.#server.listen()
   }
 
@@ -101,47 +131,51 @@ export class EventPuller implements AsyncDisposable {
   }
 
   #accept(socket: Socket): void {
-    const splitter = new MessageSplitter({
-      onBody: (body) => this.#take(body, socket),
-      messageBytesMax: this.#options.messageBytesMax,
+    const { path, messageBytesMax, limits } = this.#options
+    const sender = this.#senderOf(socket)
+    new FiringClient(socket, {
+      onBody: (body) => this.#take(body, sender),
+      onFault: (error) => this.#cut(socket, error),
+      onThrottled: () => this.#throttled(sender),
+      stallMs: this.#options.stallMs ?? STALL_MS,
+      messageBytesMax,
+      limits,
     })
-    const stallMs = this.#options.stallMs ?? STALL_MS
-    let inMessage = false
     this.#clients.add(socket)
     this.stats.clients++
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        splitter.push(chunk)
-      } catch (error) {
-        this.#cut(socket, error)
-      }
-      if (inMessage === splitter.pendingBytes > 0) return
-      inMessage = !inMessage
-      socket.setTimeout(inMessage ? stallMs : 0)
-    })
-    socket.on('timeout', () => {
-      this.#cut(
-        socket,
-        new SaltError('ERR_SALT_FRAME', `no byte for ${stallMs} ms in the middle of a message`),
-      )
-    })
-    socket.on('error', (error) =>
-      this.#log.debug({ path: this.#options.path, code: codeOf(error) }, 'client lost'),
-    )
+    socket.on('error', (error) => this.#log.debug({ path, code: codeOf(error) }, 'client lost'))
     socket.on('close', () => {
       this.#clients.delete(socket)
       this.stats.clients--
     })
   }
 
-  #take(view: Buffer, client: Socket): void {
+  /** Whoever cannot be known may not fire what is reserved. */
+  #senderOf(socket: Socket): Sender {
+    const { reserved } = this.#options
+    const peer = this.#readPeer?.(socket)
+    const mayFireAll = !reserved || (peer !== undefined && reserved.uids.includes(peer.uid))
+    return { socket, peer, reserved: mayFireAll ? undefined : (reserved.tags ?? RESERVED_TAGS) }
+  }
+
+  #throttled({ peer }: Sender): void {
+    this.stats.throttled++
+    this.#limited.warn({ path: this.#options.path, ...peer }, 'client throttled: it sends too much')
+  }
+
+  #take(view: Buffer, { socket, peer, reserved }: Sender): void {
     try {
       const end = tagEnd(view)
       const tag = readTag(view, end)
       if (tag === undefined) throw new SaltError('ERR_SALT_BODY', 'a message without a tag')
       if (tag.startsWith(PROBE_TAG)) {
         // One byte is enough; a client that asks and asks and never reads gets no more.
-        if (client.writableLength === 0) client.write('\n')
+        if (socket.writableLength === 0) socket.write('\n')
+        return
+      }
+      if (reserved && isReserved(tag, reserved)) {
+        this.stats.forged++
+        this.#limited.warn({ path: this.#options.path, tag, ...peer }, 'event refused: its tag is reserved')
         return
       }
       const body = keepable(view)
@@ -152,7 +186,7 @@ export class EventPuller implements AsyncDisposable {
     } catch (error) {
       this.stats.refused++
       const fields = { path: this.#options.path, code: codeOf(error), reason: messageOf(error) }
-      this.#log.warn(fields, 'event refused')
+      this.#limited.warn(fields, 'event refused')
     }
   }
 
@@ -160,7 +194,7 @@ export class EventPuller implements AsyncDisposable {
     if (socket.destroyed) return
     this.stats.clientsCut++
     const fields = { path: this.#options.path, code: codeOf(error), reason: messageOf(error) }
-    this.#log.warn(fields, 'client cut')
+    this.#limited.warn(fields, 'client cut')
     socket.destroy()
   }
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import {
   chmodSync,
+  chownSync,
   linkSync,
   lstatSync,
   mkdtempSync,
@@ -20,12 +21,20 @@ const SOCKET_PATH_BYTES_MAX = 107
 /** Salt 3006 makes both sockets for their owner alone (`set_umask(0o177)` in salt/utils/event.py). */
 const SOCKET_MODE = 0o600
 
-/** What both kinds of socket need. */
-export interface UnixServerOptions {
-  /** At most 107 bytes, in a folder that exists. */
-  readonly path: string
+/** Who may connect to a socket: on Linux whoever may write to it. */
+export interface SocketAccess {
   /** Permissions of the socket; default `0o600`. */
   readonly mode?: number | undefined
+  /** Number of the user that the socket is given to; default: the user of this process. */
+  readonly owner?: number | undefined
+  /** Number of the group that the socket is given to; default: the group of this process. */
+  readonly group?: number | undefined
+}
+
+/** What every kind of socket needs. */
+export interface UnixServerOptions extends SocketAccess {
+  /** At most 107 bytes, in a folder that exists. */
+  readonly path: string
   readonly connectionsMax: number
   readonly onConnection: (socket: Socket) => void
   /** A connection above `connectionsMax` was closed at once. */
@@ -55,6 +64,7 @@ export class UnixServer implements AsyncDisposable {
    *
    * @throws {SaltError} ERR_SALT_SOCKET_IN_USE when somebody listens at the path.
    * @throws {SaltError} ERR_SALT_SOCKET_PATH when no socket can be made there.
+   * @throws {SaltError} ERR_SALT_SOCKET_OWNER when it cannot be given to the owner or group.
    */
   async listen(): Promise<void> {
     const { path } = this.#options
@@ -70,13 +80,14 @@ export class UnixServer implements AsyncDisposable {
       const temporary = join(folder, 's')
       this.#server.listen({ path: temporary, backlog: 511 })
       await once(this.#server, 'listening')
+      giveAway(temporary, this.#options)
       chmodSync(temporary, this.#options.mode ?? SOCKET_MODE)
       linkSync(temporary, path)
       this.#inode = lstatSync(path).ino
     } catch (error) {
       this.#server.close()
       if (codeOf(error) === 'EEXIST') throw inUse(path)
-      throw noSocket(path, error)
+      throw error instanceof SaltError ? error : noSocket(path, error)
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
@@ -100,6 +111,21 @@ function tempFolder(path: string): string {
     return mkdtempSync(join(dirname(path), '.vb-'))
   } catch (error) {
     throw noSocket(path, error)
+  }
+}
+
+/** −1 leaves what is: chown(2). */
+function giveAway(temporary: string, { path, owner = -1, group = -1 }: UnixServerOptions): void {
+  if (owner === -1 && group === -1) return
+  try {
+    chownSync(temporary, owner, group)
+  } catch (cause) {
+    const to = [owner === -1 ? [] : `user ${owner}`, group === -1 ? [] : `group ${group}`].flat().join(', ')
+    throw new SaltError(
+      'ERR_SALT_SOCKET_OWNER',
+      `the socket ${path} cannot be given to ${to}: ${codeOf(cause)}`,
+      { cause },
+    )
   }
 }
 
