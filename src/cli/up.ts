@@ -36,6 +36,7 @@ export async function up(options: UpOptions): Promise<number> {
     stateDir,
     journal: config.journal,
     slowSubscribers: config.slow_subscribers,
+    access: config.access,
     wire,
     minionId: options.minionId ?? config.minion_id,
     engines,
@@ -76,7 +77,16 @@ async function reload(options: UpOptions, first: Config, daemon: Daemon, log: Lo
     const config = await readConfig(path)
     const change = await daemon.reload(enginesOf(options, config))
     const later = (
-      ['sock_dir', 'state_dir', 'journal', 'slow_subscribers', 'wire', 'minion_id', 'log_level'] as const
+      [
+        'sock_dir',
+        'state_dir',
+        'journal',
+        'access',
+        'slow_subscribers',
+        'wire',
+        'minion_id',
+        'log_level',
+      ] as const
     ).filter((key) => !isDeepStrictEqual(config[key], first[key]))
     if (later.length > 0) log.warn({ keys: later }, 'changes that take effect at the next start')
     log.info({ config: path, ...change }, 'configuration read again')

@@ -1,3 +1,3 @@
 export { ConfigError } from './errors.ts'
 export { loadConfig, parseConfig } from './load.ts'
-export type { Config, EngineConfig, JournalConfig } from './schema.ts'
+export type { AccessConfig, Config, EngineConfig, JournalConfig, SocketConfig } from './schema.ts'

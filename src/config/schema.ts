@@ -46,6 +46,43 @@ export interface JournalConfig {
   readonly durable?: boolean | undefined
 }
 
+/** Who may connect to one socket. */
+export interface SocketConfig {
+  /** Permissions; written as text in quotes, `'0660'`. Default `0600`. */
+  readonly mode?: number | undefined
+  /** User by name or number; default: virbus's own. */
+  readonly owner?: string | number | undefined
+  /** Group by name or number; default: virbus's own. */
+  readonly group?: string | number | undefined
+}
+
+/** Who may use the sockets, and how much. */
+export interface AccessConfig {
+  /** Of subscribers. */
+  readonly pub?: SocketConfig | undefined
+  /** Of firing clients. */
+  readonly pull?: SocketConfig | undefined
+  /** Of the commands that ask a running virbus. */
+  readonly control?: SocketConfig | undefined
+  /** Tags that not everybody may fire. */
+  readonly reserved?:
+    | {
+        /** Each with all below it; default `salt/auth`, `salt/key`, `salt/job` and `virbus`. */
+        readonly tags?: string[] | undefined
+        /** Who may fire them, beside root and virbus's own user; `any`: everybody who can connect. */
+        readonly users?: 'any' | (string | number)[] | undefined
+      }
+    | undefined
+  /** What each firing client may send; without end when absent. */
+  readonly limits?:
+    | {
+        readonly events_per_second?: number | undefined
+        /** In bytes. */
+        readonly bytes_per_second?: number | undefined
+      }
+    | undefined
+}
+
 /** A configuration as it is written, all keys optional. */
 export interface Config {
   /** Folder of the event sockets. */
@@ -54,6 +91,8 @@ export interface Config {
   readonly state_dir?: string | undefined
   /** How long and how much of the past is kept in `state_dir`. */
   readonly journal?: JournalConfig | undefined
+  /** Who may use the sockets; only root and virbus's own user when the key is absent. */
+  readonly access?: AccessConfig | undefined
   /** What becomes of a subscriber that reads too slowly. */
   readonly slow_subscribers?: 'disconnect' | 'drop' | undefined
   /** Framing of the event sockets, by the clients' Salt release. */
@@ -133,10 +172,42 @@ const journal = z.strictObject({
   durable: z.boolean().optional(),
 })
 
+/** YAML reads 0660 without quotes as the number 660, which is another mode. */
+const mode = z
+  .string("expected a mode in quotes, such as '0660'")
+  .regex(/^0?[0-7]{3}$/, "expected a mode in quotes, such as '0660'")
+  .transform((text) => Number.parseInt(text, 8))
+
+/** 2³² − 1 is chown(2)'s word for none. */
+const account = z.union([z.string().min(1).max(255), z.int().min(0).max(0xffff_fffe)])
+
+const socketAccess = z
+  .strictObject({ mode: mode.optional(), owner: account.optional(), group: account.optional() })
+  .optional()
+
+const access = z.strictObject({
+  pub: socketAccess,
+  pull: socketAccess,
+  control: socketAccess,
+  reserved: z
+    .strictObject({
+      tags: some(z.string().regex(/[^/]$/, 'expected a tag that does not end with /')),
+      users: z.union([z.literal('any'), z.array(account).max(1000)]).optional(),
+    })
+    .optional(),
+  limits: z
+    .strictObject({
+      events_per_second: z.int().min(1).max(1_000_000_000).optional(),
+      bytes_per_second: size.refine((bytes) => bytes > 0, 'expected at least 1KiB').optional(),
+    })
+    .optional(),
+})
+
 export const configSchema: z.ZodType<Config> = z.strictObject({
   sock_dir: z.string().min(1).optional(),
   state_dir: z.string().optional(),
   journal: journal.optional(),
+  access: access.optional(),
   slow_subscribers: z.enum(['disconnect', 'drop']).optional(),
   wire: z.enum(['classic', 'prefixed', 'split']).optional(),
   minion_id: z.string().min(1).max(255).optional(),

@@ -8,8 +8,9 @@ import {
   type Journal,
   type JournalStats,
 } from '../bus/index.ts'
-import type { EngineConfig, JournalConfig } from '../config/index.ts'
+import type { AccessConfig, EngineConfig, JournalConfig } from '../config/index.ts'
 import { CleanupStack } from '../core/cleanup-stack.ts'
+import { LogLimit } from '../core/log-limit.ts'
 import type { Logger } from '../core/logger.ts'
 import type { GuestStore, Hosts } from '../guests/index.ts'
 import type { ControlOptions, ControlServer } from '../http/index.ts'
@@ -20,10 +21,12 @@ import {
   type PublisherStats,
   type PullerStats,
   type SlowPolicy,
+  type SocketAccess,
   StampClock,
   socketPaths,
   UnixServer,
 } from '../salt/index.ts'
+import { accessOf } from './access.ts'
 import { msgpackCodec } from './codec.ts'
 import { controlPath } from './control-path.ts'
 import { Engines, type EnginesChange } from './engines.ts'
@@ -49,6 +52,8 @@ export interface DaemonOptions {
   readonly journal?: JournalConfig | undefined
   /** What becomes of a subscriber of the sockets that reads too slowly; default `disconnect`. */
   readonly slowSubscribers?: SlowPolicy | undefined
+  /** Who may use the sockets; default: root and the user of this process. */
+  readonly access?: AccessConfig | undefined
   readonly log: Logger
 }
 
@@ -135,11 +140,14 @@ export class Daemon implements AsyncDisposable {
    * Starts it all; the libvirt connections are made in the background and made again when they are lost.
    *
    * @throws {BridgeError} `ERR_BRIDGE_FILTER` when a filter names no event.
-   * @throws {SaltError} `ERR_SALT_SOCKET_IN_USE` when another bus serves these sockets.
+   * @throws {DaemonError} `ERR_DAEMON_USER` when `access` names a user or group that does not exist.
+   * @throws {SaltError} `ERR_SALT_SOCKET_IN_USE` when another bus serves these sockets; `ERR_SALT_SOCKET_OWNER` or `ERR_SALT_CREDENTIALS`
+   * when `access` asks for what this process may not do or this platform cannot tell.
    */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { sockDir, wire, log } = options
     await using stack = new CleanupStack()
+    const access = await accessOf(options.access)
     const bus = stack.use(new Bus())
     const clock = new StampClock()
     const stamp = (): string => clock.now()
@@ -156,28 +164,37 @@ export class Daemon implements AsyncDisposable {
     const sockets = socketPaths(sockDir, node)
     const publisher = stack.use(
       new EventPublisher({
-        ...{ path: sockets.pub, dialect: wire, slow: options.slowSubscribers, log },
+        ...{ ...access.pub, path: sockets.pub, dialect: wire, slow: options.slowSubscribers, log },
         onSlow: (slow) => tell('virbus/subscriber/slow', { ...slow }),
       }),
     )
     await publisher.listen()
     const toSalt = stack.use(new BusToSalt({ bus, codec: msgpackCodec, publisher, log }))
+    const { reserved, limits } = access
     const puller = stack.use(
-      new EventPuller({ path: sockets.pull, onEvent: (event) => toSalt.take(event), log }),
+      new EventPuller({
+        ...{ ...access.pull, path: sockets.pull, reserved, limits, log },
+        onEvent: (event) => toSalt.take(event),
+      }),
     )
     await puller.listen()
     const engines = stack.use(new Engines({ bus, stamp, log, store }))
     const control = controlPath(sockDir, options.minionId)
     let daemon: Daemon | undefined
-    await listenControl(stack, control, {
-      log,
-      routes: {
-        '/v1/guests': (params) => guestsRoute(engines.hosts, params),
-        '/v1/stats': () => daemon?.stats,
-        '/v1/tags': (params) => tagsRoute(journal, params),
-        '/v1/events': (params, signal) => eventsRoute({ bus, journal, codec: msgpackCodec }, params, signal),
+    await listenControl(
+      stack,
+      { ...access.control, path: control },
+      {
+        log,
+        routes: {
+          '/v1/guests': (params) => guestsRoute(engines.hosts, params),
+          '/v1/stats': () => daemon?.stats,
+          '/v1/tags': (params) => tagsRoute(journal, params),
+          '/v1/events': (params, signal) =>
+            eventsRoute({ bus, journal, codec: msgpackCodec }, params, signal),
+        },
       },
-    })
+    )
     await engines.apply(options.engines)
     const paths = { ...sockets, control }
     daemon = new Daemon({
@@ -200,7 +217,11 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-async function listenControl(stack: CleanupStack, path: string, options: ControlOptions): Promise<void> {
+async function listenControl(
+  stack: CleanupStack,
+  socket: SocketAccess & { readonly path: string },
+  options: ControlOptions,
+): Promise<void> {
   let control: Promise<ControlServer> | undefined
   stack.defer(async () => (await control)?.[Symbol.asyncDispose]())
   // Loaded when the first command asks: who only relays events needs no HTTP.
@@ -208,17 +229,21 @@ async function listenControl(stack: CleanupStack, path: string, options: Control
     const { ControlServer } = await import('../http/index.ts')
     return new ControlServer(options)
   }
+  const limited = new LogLimit(options.log)
+  const { path } = socket
   const server = new UnixServer({
-    path,
+    ...socket,
     connectionsMax: CONTROL_CONNECTIONS_MAX,
-    onConnection: (socket) => {
+    onConnection: (asker) => {
+      // One that goes away before it is served has nothing to be told.
+      asker.on('error', () => {})
       control ??= load()
       control.then(
-        (loaded) => loaded.take(socket),
-        () => socket.destroy(),
+        (loaded) => loaded.take(asker),
+        () => asker.destroy(),
       )
     },
-    onRefused: () => options.log.warn({ path }, 'too many questions at once: one was refused'),
+    onRefused: () => limited.warn({ path }, 'too many questions at once: one was refused'),
   })
   await stack.use(server).listen()
 }

@@ -59,11 +59,49 @@ for (const [what, text, message] of [
     'engines:\n  - libvirt_events:\n      guests:\n        metadata: [5]\n',
     /^c\.yml:4: engines\.0\.libvirt_events\.guests\.metadata\.0: .*expected string.*, or .*expected object/,
   ],
+  [
+    'a mode without quotes, which YAML reads as another number,',
+    'access:\n  pull: {mode: 0660}\n',
+    /^c\.yml:2: access\.pull\.mode: expected a mode in quotes, such as '0660'$/,
+  ],
+  [
+    'a mode that is none',
+    "access:\n  control: {mode: '0680'}\n",
+    /^c\.yml:2: access\.control\.mode: expected a mode in quotes/,
+  ],
+  [
+    'a reserved tag that would reserve nothing',
+    'access:\n  reserved:\n    tags: [my/]\n',
+    /^c\.yml:3: access\.reserved\.tags\.0: expected a tag that does not end with \/$/,
+  ],
+  [
+    'a limit of nothing',
+    'access:\n  limits: {bytes_per_second: 0KiB}\n',
+    /^c\.yml:2: access\.limits\.bytes_per_second: expected at least 1KiB$/,
+  ],
   ['a list at the top', '- a\n', /^c\.yml:1: the file: .*expected object/],
 ] as const)
   test(`${what} is named with its line`, () => {
     assert.throws(() => parseConfig(text, 'c.yml'), { code: 'ERR_CONFIG_INVALID', message })
   })
+
+test('access is taken with names and numbers', () => {
+  const text = `access:
+  pub: {mode: '0660', owner: 5, group: ops}
+  pull: {mode: '666'}
+  reserved: {users: [salt, 7], tags: [salt]}
+  limits: {events_per_second: 10, bytes_per_second: 2KiB}
+`
+  assert.deepEqual(parseConfig(text, 'c.yml').access, {
+    pub: { mode: 0o660, owner: 5, group: 'ops' },
+    pull: { mode: 0o666 },
+    reserved: { users: ['salt', 7], tags: ['salt'] },
+    limits: { events_per_second: 10, bytes_per_second: 2048 },
+  })
+  assert.deepEqual(parseConfig('access: {reserved: {users: any}}\n', 'c.yml').access, {
+    reserved: { users: 'any' },
+  })
+})
 
 test('what is not YAML is named with line and column', () => {
   assert.throws(() => parseConfig('a: [1\nb: 2\n', 'c.yml'), {
