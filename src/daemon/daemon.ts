@@ -223,7 +223,6 @@ async function listenControl(
   options: ControlOptions,
 ): Promise<void> {
   let control: Promise<ControlServer> | undefined
-  stack.defer(async () => (await control)?.[Symbol.asyncDispose]())
   // Loaded when the first command asks: who only relays events needs no HTTP.
   const load = async (): Promise<ControlServer> => {
     const { ControlServer } = await import('../http/index.ts')
@@ -245,5 +244,8 @@ async function listenControl(
     },
     onRefused: () => limited.warn({ path }, 'too many questions at once: one was refused'),
   })
-  await stack.use(server).listen()
+  stack.use(server)
+  // Ended first: the socket closes when its last connection has ended.
+  stack.defer(async () => (await control)?.[Symbol.asyncDispose]())
+  await server.listen()
 }

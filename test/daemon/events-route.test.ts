@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { BusEvent } from '../../src/bus/index.ts'
@@ -59,6 +61,19 @@ test('who follows gets the past and then what comes, each once and in order, how
     await new Promise(setImmediate)
   }
   assert.deepEqual(await following, range(100, 60_500))
+})
+
+test('who still asks does not hold up the end of virbus', async () => {
+  using dir = tempDir()
+  const daemon = await start(dir.path)
+  publish(daemon, 0, 10)
+  const asker = createConnection(daemon.sockets.control)
+  asker.on('error', () => {}) // cut at the end
+  asker.write('GET /v1/events?follow=1 HTTP/1.1\r\nHost: x\r\n\r\n')
+  await once(asker, 'data')
+  const closed = once(asker.resume(), 'close')
+  await daemon[Symbol.asyncDispose]()
+  await closed
 })
 
 test('a virbus that keeps nothing says so', async () => {
