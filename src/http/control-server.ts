@@ -57,7 +57,9 @@ export class ControlServer implements AsyncDisposable {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     request.resume()
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
+    const url = URL.parse(request.url ?? '/', 'http://localhost')
+    if (!url) return send(response, 400, { error: 'the question has no path' })
+    const { pathname, searchParams } = url
     const route = Object.hasOwn(this.#options.routes, pathname) ? this.#options.routes[pathname] : undefined
     if (!route) return send(response, 404, { error: `there is no ${pathname}` })
     if (request.method !== 'GET') return send(response, 405, { error: `${pathname} can only be got` })
