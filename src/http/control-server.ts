@@ -7,7 +7,6 @@ import { toJson } from './json.ts'
 
 const HEADER_BYTES_MAX = 16_384
 const REQUEST_MS = 10_000
-const IDLE_MS = 5000
 
 /**
  * Answers a GET with a value for JSON, or with values that come one after the other, each a line of JSON. Errors with a code that begins
@@ -19,40 +18,53 @@ export type Route = (params: URLSearchParams, signal: AbortSignal) => unknown
 export interface ControlOptions {
   /** By path: `/v1/guests`. */
   readonly routes: Readonly<Record<string, Route>>
+  /** How long a question may take to come, and an answer of one piece to be taken; default 10 s. */
+  readonly requestMs?: number | undefined
   readonly log: Logger
 }
 
-/** HTTP/1.1 for commands of the same machine, on connections that somebody else accepts. GET only, JSON only. */
+/**
+ * HTTP/1.1 for commands of the same machine, on connections that somebody else accepts. GET only, JSON only, one question a connection: who
+ * asks for many things at once would have all answers wait in memory.
+ */
 export class ControlServer implements AsyncDisposable {
   readonly #options: ControlOptions
   readonly #server: ReturnType<typeof createServer>
-  readonly #sockets = new Set<Socket>()
+  /** Connections, with what ends those whose question has not come. */
+  readonly #sockets = new Map<Socket, NodeJS.Timeout>()
+  #closed = false
 
   constructor(options: ControlOptions) {
     this.#options = options
-    this.#server = createServer(
-      {
-        maxHeaderSize: HEADER_BYTES_MAX,
-        requestTimeout: REQUEST_MS,
-        headersTimeout: REQUEST_MS,
-        keepAliveTimeout: IDLE_MS,
-      },
-      (request, response) => void this.#answer(request, response),
-    )
+    this.#server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) => {
+      clearTimeout(this.#sockets.get(request.socket))
+      void this.#answer(request, response)
+    })
+    this.#server.maxRequestsPerSocket = 1
   }
 
   /** Serves one connection. */
   take(socket: Socket): void {
-    this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
-    // A server that does not listen itself does not look for slow askers either.
-    socket.setTimeout(REQUEST_MS, () => socket.destroy())
+    if (this.#closed) {
+      socket.destroy()
+      return
+    }
+    const requestMs = this.#options.requestMs ?? REQUEST_MS
+    // A server that does not listen itself does not look for slow askers either, who may send a byte now and then.
+    const deadline = setTimeout(() => socket.destroy(), requestMs)
+    this.#sockets.set(socket, deadline)
+    socket.once('close', () => {
+      clearTimeout(deadline)
+      this.#sockets.delete(socket)
+    })
+    socket.setTimeout(requestMs, () => socket.destroy())
     this.#server.emit('connection', socket)
   }
 
   /** Ends all connections. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy()
+    this.#closed = true
+    for (const socket of this.#sockets.keys()) socket.destroy()
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -125,10 +137,11 @@ async function drained(response: ServerResponse): Promise<void> {
   response.off('close', done)
 }
 
-const LINES = { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' }
+const HEADERS = { 'cache-control': 'no-store', connection: 'close' }
+const LINES = { ...HEADERS, 'content-type': 'application/x-ndjson' }
 const FIRST_LINE_MS = 50
 
 function send(response: ServerResponse, status: number, value: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+  response.writeHead(status, { ...HEADERS, 'content-type': 'application/json' })
   response.end(`${toJson(value)}\n`)
 }

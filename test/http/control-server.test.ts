@@ -55,6 +55,35 @@ test('questions for what is no path are the asker’s mistake', async () => {
   assert.match(await served.ask(get('/v1/x')), /\{"hello":1\}/)
 })
 
+test('who asks for many things at once gets one answer', async () => {
+  let asked = 0
+  await using served = await serve({ '/v1/x': () => ({ asked: ++asked }) })
+  const text = await served.ask(get('/v1/x').repeat(2000))
+  assert.equal(text.split('"asked"').length - 1, 1)
+  assert.equal(asked, 1)
+})
+
+test('who sends a question byte by byte is cut in the end, and so is who asks nothing', async () => {
+  await using served = await serve({ '/v1/x': hello }, { requestMs: 200 })
+  const begun = performance.now()
+  const slow = await served.connect()
+  const silent = await served.connect()
+  silent.resume()
+  slow.resume()
+  const closed = Promise.all([once(slow, 'close'), once(silent, 'close')])
+  slow.write('GET /v1/x HTTP/1.1\r\nX-Slow: ')
+  const drip = setInterval(() => slow.write('x'), 20)
+  await closed
+  clearInterval(drip)
+  assert.ok(performance.now() - begun < WAIT_MS)
+})
+
+test('a question whose body does not end is answered and cut', async () => {
+  await using served = await serve({ '/v1/x': hello }, { requestMs: 200 })
+  const text = await served.ask('GET /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nabc')
+  assert.match(text, /\{"hello":1\}/)
+})
+
 test('a reader who goes while lines are still coming harms nobody', async () => {
   const gone = Promise.withResolvers<void>()
   const done = Promise.withResolvers<void>()
