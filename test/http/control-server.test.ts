@@ -38,11 +38,20 @@ async function serve(routes: Record<string, Route>, options: { requestMs?: numbe
         text += chunk
       })
       socket.write(bytes)
-      await once(socket, 'close', { signal: AbortSignal.timeout(WAIT_MS) })
+      await closed(socket)
       return text
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
+}
+
+/** Until it is closed, however that comes. */
+async function closed(socket: Socket): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const timer = setTimeout(() => reject(new Error(`not closed within ${WAIT_MS} ms`)), WAIT_MS)
+  socket.once('close', () => resolve())
+  await promise
+  clearTimeout(timer)
 }
 
 const hello = (): unknown => ({ hello: 1 })
@@ -70,10 +79,10 @@ test('who sends a question byte by byte is cut in the end, and so is who asks no
   const silent = await served.connect()
   silent.resume()
   slow.resume()
-  const closed = Promise.all([once(slow, 'close'), once(silent, 'close')])
+  const bothClosed = Promise.all([closed(slow), closed(silent)])
   slow.write('GET /v1/x HTTP/1.1\r\nX-Slow: ')
   const drip = setInterval(() => slow.write('x'), 20)
-  await closed
+  await bothClosed
   clearInterval(drip)
   assert.ok(performance.now() - begun < WAIT_MS)
 })
