@@ -21,7 +21,7 @@ const FILES = {
 export async function accountNumber(kind: 'user' | 'group', name: string | number): Promise<number> {
   if (typeof name === 'number') return name
   const { path, database } = FILES[kind]
-  const found = numberIn(await readFile(path, 'utf8'), name) ?? numberIn(await getent(database, name), name)
+  const found = numberIn(await textOf(path), name) ?? numberIn(await getent(database, name), name)
   if (found === undefined) throw new DaemonError('ERR_DAEMON_USER', `there is no ${kind} '${name}'`)
   return found
 }
@@ -30,6 +30,16 @@ function numberIn(lines: string, name: string): number | undefined {
   const entries = lines.split('\n').map((line) => line.split(':'))
   const [, , number = ''] = entries.find(([first]) => first === name) ?? []
   return /^\d+$/.test(number) ? Number(number) : undefined
+}
+
+/** A machine may have no such file, and know its users from elsewhere. */
+async function textOf(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return ''
+    throw new DaemonError('ERR_DAEMON_USER', `${path} cannot be read: ${codeOf(cause)}`, { cause })
+  }
 }
 
 async function getent(database: string, name: string): Promise<string> {
