@@ -4,6 +4,8 @@ import { benchEngine } from './engine.ts'
 import { benchEngineHosts } from './engine-hosts.ts'
 import { benchEngineResync } from './engine-resync.ts'
 import { benchIpc } from './ipc.ts'
+import { benchIpcSlow } from './ipc-slow.ts'
+import { benchJournal } from './journal.ts'
 import { benchLibvirtClient } from './libvirt-client.ts'
 import { benchLibvirtEvents } from './libvirt-events.ts'
 import { printRows, type Row } from './report.ts'
@@ -14,6 +16,8 @@ console.log(
 )
 const BENCHES: Readonly<Record<string, () => Promise<Row[]>>> = {
   ipc: benchIpc,
+  'ipc-slow': benchIpcSlow,
+  journal: benchJournal,
   'libvirt-events': benchLibvirtEvents,
   'libvirt-client': benchLibvirtClient,
   engine: benchEngine,

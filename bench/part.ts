@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { SETPRIV } from '../test/support/peers.ts'
-import { residentMb } from './proc.ts'
 
 /** How long a part may run unless told. */
 const LIMIT_MS = 120_000
@@ -54,8 +53,8 @@ export class Part implements AsyncDisposable {
     }
   }
 
-  residentMegabytes(): number {
-    return residentMb(this.#child.pid)
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -10,6 +10,29 @@ export function cpuMs(pid: number | undefined): number {
   return (Number(fields[10]) + Number(fields[11])) * TICK_MS
 }
 
+/** How long threads ran, and how long they could have but no core was free (the run queue, `schedstat` of proc(5)), in milliseconds. */
+export interface ThreadTime {
+  readonly ran: number
+  readonly queued: number
+}
+
+/** What the main thread and all threads of a process did so far; those that have ended are left out. */
+export function threadTimes(pid: number | undefined): { main: ThreadTime; all: ThreadTime } {
+  const times = new Map(
+    readdirSync(`/proc/${pid}/task`).map((thread) => {
+      const text = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8')
+      const [ran = Number.NaN, queued = Number.NaN] = text.split(' ').map(Number)
+      return [thread, { ran: ran / 1e6, queued: queued / 1e6 }]
+    }),
+  )
+  const all = { ran: 0, queued: 0 }
+  for (const { ran, queued } of times.values()) {
+    all.ran += ran
+    all.queued += queued
+  }
+  return { main: times.get(String(pid)) ?? all, all }
+}
+
 /** Resident memory of a process. */
 export function residentMb(pid: number | undefined): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
