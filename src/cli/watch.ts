@@ -1,15 +1,12 @@
-import { controlPath } from '../daemon/index.ts'
-import { askControlLines } from '../http/index.ts'
-import { type BusOptions, connectBus } from './bus-options.ts'
+import { connectBus } from './bus-options.ts'
 import { type Format, type FormatOptions, format, type ShownEvent, subjectOf } from './event-format.ts'
 import { EXIT, onReaderGone, write } from './output.ts'
+import type { PastOptions } from './past-events.ts'
 import { untilSignalled } from './signals.ts'
-import { defaultSockDir } from './sock-dir.ts'
 import { tagExpression } from './tag-match.ts'
-import { parseTime } from './time-arg.ts'
 import { parseWhere } from './where.ts'
 
-export interface WatchOptions extends BusOptions {
+export interface WatchOptions extends PastOptions {
   readonly where?: string
   readonly format?: Format
   readonly template?: string
@@ -22,10 +19,6 @@ export interface WatchOptions extends BusOptions {
   readonly count?: number
   /** In milliseconds. */
   readonly timeout?: number
-  readonly since?: string
-  readonly until?: string
-  readonly last?: number
-  readonly follow?: boolean
 }
 
 /** Events read before they are printed; a pipe that stays behind loses the oldest, which is said on standard error. */
@@ -111,39 +104,13 @@ async function* live(
   }
 }
 
+/** What asks a running virbus is loaded only by those who want the past: it is most of the program. */
 async function* past(
   patterns: readonly string[],
   options: WatchOptions,
   signal: AbortSignal,
   follows: boolean,
 ): AsyncGenerator<ShownEvent> {
-  const now = Date.now()
-  const { since, until, last } = options
-  const query = new URLSearchParams({
-    tag: `${commonPrefix(patterns)}*`,
-    ...(since !== undefined && { since: String(parseTime(since, now)) }),
-    ...(until !== undefined && { until: String(parseTime(until, now)) }),
-    ...(last !== undefined && { last: String(last) }),
-    ...(follows && { follow: '1' }),
-  })
-  const sockDir = options.sockDir ?? defaultSockDir(process.env, process.getuid?.() ?? 0)
-  const path = controlPath(sockDir, options.minionId)
-  for await (const line of askControlLines(path, `/v1/events?${query}`, signal)) {
-    const { sequence, timeMs, tag, payload } = JSON.parse(line)
-    yield {
-      tag,
-      payload: Buffer.from(payload, 'base64'),
-      sequence: sequence ?? undefined,
-      timeMs: timeMs ?? Date.now(),
-    }
-  }
-}
-
-/** What the tags of all that is wanted begin with, as globs and as regular expressions, so that the journal need not send the rest. */
-function commonPrefix(patterns: readonly string[]): string {
-  const [pattern = '', ...more] = patterns
-  if (more.length > 0 || pattern.includes('|')) return ''
-  const literal = /^[\p{L}\p{N}_/ :@=,-]*/u.exec(pattern)?.[0] ?? ''
-  // What stands before a star or a question mark may be missing in a regular expression.
-  return literal === pattern ? literal : literal.slice(0, -1)
+  const { eventsOfPast } = await import('./past-events.ts')
+  yield* eventsOfPast(patterns, { ...options, follow: follows }, signal)
 }
