@@ -70,17 +70,18 @@ async function ask(part: Part, search: Search, began: number, ended: number): Pr
 
 /** @returns how fast the journal is written and read, and the slowest search. */
 export async function benchJournal(): Promise<Row[]> {
-  const events = Number(process.env['JOURNAL_EVENTS'] ?? EVENTS)
+  const wanted = Number(process.env['JOURNAL_EVENTS'] ?? EVENTS)
   using dir = tempDir()
-  await using part = startPeer('journal.ts', [dir.path, events], LIMIT_MS)
+  await using part = startPeer('journal.ts', [dir.path, wanted], LIMIT_MS)
   const filled = await part.line('filled')
+  const events = Number(filled['filled'])
   const [ms, lost] = [Number(filled['ms']), Number(filled['lost']) + Number(filled['dropped'])]
   const size = statSync(join(dir.path, 'journal.sqlite')).size / 1024 ** 2
   const replayed = await part.line('replayed')
   if (replayed['replayed'] !== replayed['wanted'])
     throw new Error(`${replayed['replayed']} replayed of ${replayed['wanted']}`)
   console.log(
-    `journal: ${events} events of ${filled['bytes']} bytes in ${(ms / 1000).toFixed(1)} s, ${lost} lost, file ${size.toFixed(0)} MB, ` +
+    `journal: ${events} events of ${filled['bytes']} bytes in ${(ms / 1000).toFixed(1)} s, CPU ${((Number(filled['cpuMs']) / events) * 1000).toFixed(1)} µs for each, ${lost} lost, file ${size.toFixed(0)} MB, ` +
       `replay of ${replayed['replayed']} in ${(Number(replayed['ms']) / 1000).toFixed(1)} s; ${residentMb(part.pid).toFixed(0)} MB`,
   )
   const answers: Answer[] = []

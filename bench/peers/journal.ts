@@ -1,5 +1,6 @@
 /**
- * A bus with its journal as the daemon has them: journal.ts DIR EVENTS. First it publishes so many events, then it opens the journal
+ * A bus with its journal as the daemon has them: journal.ts DIR EVENTS. First it publishes so many events, or what it can in three
+ * minutes, then it opens the journal
  * that is left and takes lines, one JSON object each: `{"pattern", "since", "until", "newestFirst", "count"}` answers with
  * `{"found", "ms", "firstMs"}`.
  *
@@ -7,6 +8,7 @@
  */
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import { BusEvent, Journal } from '../../src/bus/index.ts'
 import { silentLogger } from '../../src/core/logger.ts'
 import { Daemon, msgpackCodec } from '../../src/daemon/index.ts'
@@ -23,6 +25,8 @@ const BATCH = 250
 const WAITING_MAX = 100_000
 /** Events replayed, at most. */
 const REPLAY_MAX = 2_000_000
+
+const FILL_MS_MAX = 180_000
 
 const [dir = '', amount = '0'] = process.argv.slice(2)
 const total = Number(amount)
@@ -46,47 +50,48 @@ function tagOf(number: number): string {
 
 const settings = { max_age: 7 * 86_400_000, max_size: 64 * 1024 ** 3 }
 
-/** As in `virbus up`; nobody is connected to the sockets. */
-async function fill(): Promise<void> {
-  await using daemon = await Daemon.start({
-    ...{ sockDir: dir, stateDir: dir, wire: 'split', engines: [], journal: settings, log: silentLogger },
-  })
-  const clock = new StampClock()
+/** 200 bytes, with what the journal keeps beside it. */
+function payloadOf(): Buffer {
   const sample = {
     uri: 'qemu+tls://kvm17.example/system',
     domain: { name: 'web-frontend-03', id: 42, uuid: '5d7a5f1c-8a77-4a3e-9d35-0f1f4f6c2a11' },
     event: 'started',
     detail: 'booted',
-    _stamp: clock.now(),
+    _stamp: new StampClock().now(),
+    padding: '',
   }
-  const payload = msgpackCodec.encode({
-    ...sample,
-    padding: 'x'.repeat(200 - msgpackCodec.encode(sample).length - 11),
+  return msgpackCodec.encode({ ...sample, padding: 'x'.repeat(200 - msgpackCodec.encode(sample).length - 1) })
+}
+
+/** As in `virbus up`, with nobody at its sockets; gives how many events there are. */
+async function fill(): Promise<number> {
+  await using daemon = await Daemon.start({
+    ...{ sockDir: dir, stateDir: dir, wire: 'split', engines: [], journal: settings, log: silentLogger },
   })
+  const payload = payloadOf()
+  const waiting = (): number => daemon.stats.journal?.waiting ?? 0
+  const { user, system } = process.cpuUsage()
   const began = performance.now()
   const beganMs = Date.now()
-  for (let number = 0; number < total; ) {
+  let number = 0
+  while (number < total && performance.now() - began < FILL_MS_MAX) {
     for (const end = Math.min(total, number + BATCH); number < end; number++)
       daemon.bus.publish(BusEvent.ofPayload(tagOf(number), payload, msgpackCodec))
     await new Promise(setImmediate)
-    while ((daemon.stats.journal?.waiting ?? 0) > WAITING_MAX)
-      await new Promise((resolve) => setTimeout(resolve, 1))
+    while (waiting() > WAITING_MAX) await delay(1)
   }
-  while ((daemon.stats.journal?.waiting ?? 0) > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  while (waiting() > 0) await delay(1)
   const ms = performance.now() - began
+  const cpu = process.cpuUsage({ user, system })
   const { journal, bus } = daemon.stats
   say({
-    filled: total,
-    ms,
-    bytes: payload.length,
-    lost: journal?.lost,
-    dropped: bus.dropped,
-    beganMs,
-    endedMs: Date.now(),
+    ...{ filled: number, ms, cpuMs: (cpu.user + cpu.system) / 1000, bytes: payload.length },
+    ...{ lost: journal?.lost, dropped: bus.dropped, beganMs, endedMs: Date.now() },
   })
+  return number
 }
 
-async function replay(journal: Journal): Promise<void> {
+async function replay(journal: Journal, total: number): Promise<void> {
   const upTo = Math.min(total, REPLAY_MAX)
   const began = performance.now()
   let count = 0
@@ -123,12 +128,12 @@ async function search(
   say({ found, ms: performance.now() - began, firstMs })
 }
 
-await fill()
+const filled = await fill()
 await using journal = await Journal.open({
   path: join(dir, 'journal.sqlite'),
   ageMaxMs: settings.max_age,
   bytesMax: settings.max_size,
   log: silentLogger,
 })
-await replay(journal)
+await replay(journal, filled)
 for await (const line of createInterface({ input: process.stdin })) await search(journal, JSON.parse(line))
