@@ -43,6 +43,8 @@ const SEARCHES: readonly Search[] = [
   { what: 'a kind on all hosts, in a window', pattern: '*/domain/kind7', window: [0.5, 0.51], finds: true },
   { what: 'a kind on all hosts, the newest', pattern: '*/domain/kind7', newestFirst: true, finds: true },
   { what: 'jobs, in a window', pattern: 'salt/job/*', window: [0.7, 0.71], finds: true },
+  { what: 'jobs of one minion', pattern: 'salt/job/*/ret/web7', finds: true },
+  { what: 'jobs of ten minions', pattern: 'salt/job/*/ret/web1?', finds: true },
   { what: 'jobs of one minion, the newest', pattern: 'salt/job/*/ret/web7', newestFirst: true, finds: true },
   { what: 'a job by its number', pattern: 'salt/job/20261121000500/*', finds: true },
   { what: 'a prefix that there is not', pattern: 'salt/none/*', finds: false },

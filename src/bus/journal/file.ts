@@ -1,15 +1,21 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { globMatcher } from '../../core/glob.ts'
 import { EntryPacker, unpackEntries } from './entry.ts'
-import { MergedTags } from './merge.ts'
+import { type KnownTag, MergedTags } from './merge.ts'
 
 /** Sequences that are set aside at a time: what a killed process has given and not written is never given again. */
 const RESERVED = 1_000_000
 const VERSION = 1
 /** Tags that are remembered by number. */
 const TAGS_CACHED = 65_536
-/** Tags that a pattern may fit before events are gone through one by one. */
-const MERGED_MAX = 1024
+/** Up to so many tags that a pattern fits are looked up each by itself; more are if they are the lesser part of all tags. */
+const MERGED_ALWAYS = 1024
+/** At most so many are; else events are gone through one by one. The newest come first without a look at each tag. */
+const MERGED_MAX = { newestFirst: 65_536, oldestFirst: 16_384 }
+/** Events gone through for one page, so that a search for little keeps no other waiting. */
+const SCANNED_MAX = 20_000
+/** Pages of the log before they go into the file: each event of another tag touches a page of the index, which is then written once for many. */
+const LOGGED_PAGES = 8000
 /** Events removed in one go, so that what is to be written never waits for long. */
 const REMOVED_AT_ONCE = 2000
 const PAGES_AT_ONCE = 2000
@@ -66,6 +72,7 @@ export class JournalFile implements Disposable {
     // Before the first table, or it has no effect.
     database.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL')
     database.exec(`PRAGMA synchronous = ${durable ? 'FULL' : 'NORMAL'}; PRAGMA busy_timeout = 1000`)
+    database.exec(`PRAGMA wal_autocheckpoint = ${LOGGED_PAGES}`)
     const { user_version: version } = database.prepare('PRAGMA user_version').get() ?? {}
     if (Number(version) > VERSION) throw new Error(`made by a newer release of virbus (${version})`)
     database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`)
@@ -140,23 +147,23 @@ export class JournalFile implements Disposable {
   /** One page of events. */
   read(query: JournalQuery): JournalPage {
     const packer = new EntryPacker()
-    let next: number | undefined
-    for (const { sequence, time, tag, payload } of this.#rows(query)) {
-      if (packer.count >= query.countMax || packer.bytes >= query.bytesMax) {
+    const { newestFirst } = query
+    for (const row of this.#rows(query)) {
+      const sequence = Number(row['sequence'])
+      // The last of the many that were gone through.
+      if (row['payload'] === undefined) return pageOf(packer, newestFirst ? sequence - 1 : sequence)
+      if (packer.count >= query.countMax || packer.bytes >= query.bytesMax)
         // This one is the first of the next page.
-        next = query.newestFirst ? Number(sequence) : Number(sequence) - 1
-        break
-      }
-      const bytes = payload as Uint8Array // a BLOB column
+        return pageOf(packer, newestFirst ? sequence : sequence - 1)
+      const bytes = row['payload'] as Uint8Array // a BLOB column
       packer.add({
-        sequence: Number(sequence),
-        timeMs: Number(time),
-        tag: String(tag),
+        sequence,
+        timeMs: Number(row['time']),
+        tag: String(row['tag']),
         payload: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
       })
     }
-    const { count } = packer
-    return { batch: packer.take(), count, next }
+    return pageOf(packer, undefined)
   }
 
   /** Removes a part of what is too old or too much; true when there is more to remove. */
@@ -186,12 +193,13 @@ export class JournalFile implements Disposable {
     this.#database.close()
   }
 
+  /** A row without a payload: so far it was searched, and there is more. */
   #rows(query: JournalQuery): Iterable<Record<string, unknown>> {
     const { after, upTo, pattern, newestFirst } = query
     const order = newestFirst ? 'DESC' : 'ASC'
     const columns = 'SELECT e.sequence, e.time, t.tag, e.payload FROM events e JOIN tags t ON t.id = e.tag'
     const range = 'e.sequence > ? AND e.sequence <= ?'
-    const tags = /^\*+$/.test(pattern) ? undefined : this.#tagsOf(pattern)
+    const tags = /^\*+$/.test(pattern) ? undefined : this.#tagsOf(query)
     if (tags === undefined)
       return this.#iterate(`${columns} WHERE ${range} ORDER BY e.sequence ${order}`, after, upTo)
     if (tags === 'many')
@@ -212,29 +220,34 @@ export class JournalFile implements Disposable {
   *#filtered(sql: string, { after, upTo, pattern }: JournalQuery): Generator<Record<string, unknown>> {
     const matches = globMatcher(pattern)
     const prefix = literalPrefix(pattern)
+    let scanned = 0
     for (const row of this.#iterate(sql, after, upTo)) {
       const tag = String(row['tag'])
       if (tag.startsWith(prefix) && matches(tag)) yield row
+      else if (scanned >= SCANNED_MAX) yield { sequence: row['sequence'] }
+      scanned++
     }
   }
 
-  /** Numbers of the tags that a pattern fits; 'many' when it is better to look at each event. */
-  #tagsOf(pattern: string): number[] | 'many' {
+  /** The tags that a pattern fits and that have events after some; 'many' when it is better to look at each event. */
+  #tagsOf({ pattern, after, newestFirst }: JournalQuery): KnownTag[] | 'many' {
     const matches = globMatcher(pattern)
     const prefix = literalPrefix(pattern)
-    const found: number[] = []
+    const limit = newestFirst ? MERGED_MAX.newestFirst : MERGED_MAX.oldestFirst
+    const found: KnownTag[] = []
     // Behind everything that begins so: the prefix with the largest code point after it.
     const rows = this.#iterate(
-      'SELECT id, tag FROM tags WHERE tag >= ? AND tag <= ?',
-      prefix,
-      `${prefix}\u{10ffff}`,
+      'SELECT id, tag, last FROM tags WHERE tag >= ? AND tag <= ? AND last > ? AND instr(tag, ?) > 0',
+      ...[prefix, `${prefix}\u{10ffff}`, after, literalPart(pattern)],
     )
-    for (const { id, tag } of rows) {
+    for (const { id, tag, last } of rows) {
       if (!matches(String(tag))) continue
-      found.push(Number(id))
-      if (found.length > MERGED_MAX) return 'many'
+      found.push({ id: Number(id), last: Number(last) })
+      if (found.length > limit) return 'many'
     }
-    return found
+    if (found.length <= MERGED_ALWAYS) return found
+    const all = Number(this.#get('SELECT count(*) AS value FROM tags')?.['value'])
+    return found.length * 2 > all ? 'many' : found
   }
 
   #tagId(tag: string): number {
@@ -277,4 +290,15 @@ function literalPrefix(pattern: string): string {
 /** Behind everything that begins so: the prefix with the largest code point after it. */
 function lastWith(prefix: string): string {
   return `${prefix}\u{10ffff}`
+}
+
+/** The longest part that every tag has that the pattern fits, as far as that is plain to see. */
+function literalPart(pattern: string): string {
+  if (pattern.includes('[')) return literalPrefix(pattern)
+  return pattern.split(/[*?]/).reduce((a, b) => (b.length > a.length ? b : a))
+}
+
+function pageOf(packer: EntryPacker, next: number | undefined): JournalPage {
+  const { count } = packer
+  return { batch: packer.take(), count, next }
 }

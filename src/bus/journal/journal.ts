@@ -15,7 +15,9 @@ const WAITING_BYTES_MAX = 64 * 1024 * 1024
 const WAITING_MAX = 250_000
 /** How often a loss is logged, in milliseconds. */
 const LOSS_TOLD_MS = 60_000
-/** Events and bytes of one page of an answer. */
+/** Events of the first page of an answer, how many times more those after it have, and events and bytes of a page at most. */
+const PAGE_FIRST = 128
+const PAGE_GROWTH = 4
 const PAGE_EVENTS = 2000
 const PAGE_BYTES = 1024 * 1024
 
@@ -184,12 +186,11 @@ export class Journal implements AsyncDisposable {
     const { pattern = '*', newestFirst = false, signal } = options
     await this.#settle()
     let { after = 0, upTo = this.#sequence } = options
-    for (;;) {
+    for (let countMax = PAGE_FIRST; ; countMax = Math.min(countMax * PAGE_GROWTH, PAGE_EVENTS)) {
       signal?.throwIfAborted()
       const query: JournalQuery = {
         ...{ after, upTo, pattern, newestFirst },
-        countMax: PAGE_EVENTS,
-        bytesMax: PAGE_BYTES,
+        ...{ countMax, bytesMax: PAGE_BYTES },
       }
       const page = await this.#ask((id) => ({ kind: 'read', id, query }))
       if (page.kind !== 'page') return

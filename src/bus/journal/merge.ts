@@ -1,8 +1,14 @@
 type Row = Record<string, unknown>
 
+/** A tag by its number, and the last event that has it. */
+export interface KnownTag {
+  readonly id: number
+  readonly last: number
+}
+
 /** Where the events of some tags are found. */
 export interface MergeOptions {
-  readonly tags: readonly number[]
+  readonly tags: readonly KnownTag[]
   readonly after: number
   readonly upTo: number
   readonly newestFirst: boolean
@@ -14,9 +20,14 @@ export interface MergeOptions {
 interface Head {
   readonly tag: number
   readonly sequence: number
+  /** Where there is no event: none is nearer, and it has to be looked for. */
+  readonly isBound: boolean
 }
 
-/** The events of several tags in the order of their sequences: the nearest of each tag waits in a heap. */
+/**
+ * The events of several tags in the order of their sequences: the nearest of each tag waits in a heap. With the newest first that is known
+ * from the tag alone, or a bound for it is, so that tags whose turn never comes are not looked up.
+ */
 export class MergedTags implements Iterable<Row> {
   readonly #options: MergeOptions
   readonly #heap: Head[] = []
@@ -27,11 +38,18 @@ export class MergedTags implements Iterable<Row> {
 
   *[Symbol.iterator](): Generator<Row> {
     const { tags, after, upTo, newestFirst, nextOf, rowOf } = this.#options
-    for (const tag of tags) this.#push(tag, nextOf(tag, after, upTo))
+    for (const { id, last } of tags) {
+      if (!newestFirst) this.#push(id, nextOf(id, after, upTo))
+      else this.#push(id, Math.min(last, upTo), last > upTo)
+    }
     for (let head = this.#pop(); head; head = this.#pop()) {
-      const row = rowOf(head.sequence)
+      const { tag, sequence, isBound } = head
+      if (isBound) {
+        this.#push(tag, nextOf(tag, after, sequence))
+        continue
+      }
+      const row = rowOf(sequence)
       if (row) yield row
-      const { tag, sequence } = head
       this.#push(tag, newestFirst ? nextOf(tag, after, sequence - 1) : nextOf(tag, sequence, upTo))
     }
   }
@@ -41,10 +59,10 @@ export class MergedTags implements Iterable<Row> {
     return this.#options.newestFirst ? a.sequence > b.sequence : a.sequence < b.sequence
   }
 
-  #push(tag: number, sequence: number | undefined): void {
+  #push(tag: number, sequence: number | undefined, isBound: boolean = false): void {
     if (sequence === undefined) return
     const heap = this.#heap
-    heap.push({ tag, sequence })
+    heap.push({ tag, sequence, isBound })
     for (let at = heap.length - 1; at > 0; ) {
       const parent = (at - 1) >> 1
       if (!this.#isBefore(heap[at], heap[parent])) return
