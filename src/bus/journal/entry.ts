@@ -10,12 +10,14 @@ export interface JournalEntry {
 
 /** Sequence, time (doubles), bytes of tag and of payload (u32), all little endian. */
 const HEAD_BYTES = 24
-const BATCH_BYTES = 256 * 1024
+/** The least memory for a batch; otherwise as much as the one before has needed. */
+const BATCH_BYTES = 16 * 1024
 
 /** Puts entries one behind the other into one buffer, to be handed to another thread whole. */
 export class EntryPacker {
   #buffer: Buffer = Buffer.alloc(0)
   #bytes = 0
+  #bytesBefore = 0
   #count = 0
 
   /** Bytes that wait. */
@@ -45,6 +47,7 @@ export class EntryPacker {
   take(): Buffer {
     const batch = this.#buffer.subarray(0, this.#bytes)
     this.#buffer = Buffer.alloc(0)
+    this.#bytesBefore = this.#bytes
     this.#bytes = 0
     this.#count = 0
     return batch
@@ -54,7 +57,9 @@ export class EntryPacker {
     const wanted = this.#bytes + bytes
     if (wanted <= this.#buffer.length) return
     // Never from the pool of small buffers, whose memory is shared and cannot be transferred.
-    const larger = Buffer.allocUnsafeSlow(Math.max(BATCH_BYTES, wanted, this.#buffer.length * 2))
+    const larger = Buffer.allocUnsafeSlow(
+      Math.max(BATCH_BYTES, wanted, this.#bytesBefore, this.#buffer.length * 2),
+    )
     this.#buffer.copy(larger, 0, 0, this.#bytes)
     this.#buffer = larger
   }
