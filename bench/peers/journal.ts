@@ -1,6 +1,6 @@
 /**
- * A bus with its journal as the daemon has them: journal.ts DIR EVENTS. First it publishes so many events, or what it can in three
- * minutes, then it opens the journal
+ * A bus with its journal as the daemon has them: journal.ts DIR EVENTS. First it publishes so many events, or what it can in
+ * 150 s, then it opens the journal
  * that is left and takes lines, one JSON object each: `{"pattern", "since", "until", "newestFirst", "count"}` answers with
  * `{"found", "ms", "firstMs"}`.
  *
@@ -26,7 +26,7 @@ const WAITING_MAX = 100_000
 /** Events replayed, at most. */
 const REPLAY_MAX = 2_000_000
 
-const FILL_MS_MAX = 180_000
+const FILL_MS_MAX = 150_000
 
 const [dir = '', amount = '0'] = process.argv.slice(2)
 const total = Number(amount)
