@@ -176,11 +176,16 @@ export async function measure(run: IpcRun): Promise<IpcResult> {
 /** The share from which on others wait for a thread. */
 const BUSY = 0.85
 
+/** The share of waiting for a core from which on there are too few. */
+const CROWDED = 0.25
+
 /** Who has no time left. */
 function boundBy({ shares }: IpcResult): string {
   const names = { firing: 'the firing process', bus: 'the bus', subscribing: 'the subscribers' }
   const busy = Object.entries(shares).filter(([, { taken }]) => taken >= BUSY)
-  if (busy.length === 0) return 'nobody alone'
+  const isCrowded = Object.values(shares).some(({ queued }) => queued >= CROWDED)
+  if (busy.length === 0)
+    return isCrowded ? `the ${cpus().length} cores, all of them together` : 'nobody alone'
   const list = busy.map(([name]) => names[name as keyof typeof names]).join(', ') // of the same keys
   const isShort = busy.every(([, { taken, queued }]) => taken - queued < BUSY)
   return isShort ? `${list}, for want of more than ${cpus().length} cores` : list

@@ -17,7 +17,8 @@ const GOAL = {
 /** How near ours comes to sockets with nothing behind them, when Salt's own clients are what takes the time. */
 const PYTHON_BOUND = 0.75
 
-const CLIENT_EVENTS = 10_000
+const CLIENT_EVENTS = 5000
+const CLIENT_ROUNDS = 2
 
 type Subscribers = keyof typeof GOAL.ratio
 
@@ -76,14 +77,18 @@ async function latencyRow(): Promise<Row> {
 }
 
 /**
- * Salt's own clients, firing and subscribing, on a real publisher and on ours. Where Python takes the time, no bus can be three times as
- * fast: that is so when ours is about as fast as sockets with nothing behind them.
+ * Salt's own clients, firing and subscribing, on a real publisher, on ours, and on sockets with nothing behind them, in turn; the fastest of
+ * each. Where Python takes the time, no bus can be three times as fast: that is so when ours is about as fast as nothing.
  */
-async function clientRows(salt: Who, real: IpcResult): Promise<Row[]> {
+async function clientRows(salt: Who): Promise<Row[]> {
   const load = { firer: salt, subscriber: salt, subscribers: 1, events: CLIENT_EVENTS, wire: dialectOf(salt) }
-  const ours = await measure({ ...load, bus: 'virbus' })
-  const bound = await measure({ ...load, bus: NOTHING })
-  const [rate, theirs, most] = [ours, real, bound].map((each) => each.perSecond) as [number, number, number]
+  const fastest = [0, 0, 0]
+  for (let round = 0; round < CLIENT_ROUNDS; round++)
+    for (const [index, bus] of (['virbus', salt, NOTHING] as const).entries()) {
+      const { perSecond: rate } = await measure({ ...load, bus })
+      fastest[index] = Math.max(fastest[index] ?? 0, rate)
+    }
+  const [rate, theirs, most] = fastest as [number, number, number] // one for each
   const what = `Salt bus: events between clients of Salt ${salt}`
   const row = {
     what: `${what}, on ours and on its own`,
@@ -107,16 +112,12 @@ async function clientRows(salt: Who, real: IpcResult): Promise<Row[]> {
 /** @returns how fast and how late events are, in one run with real Salt. */
 export async function benchIpc(): Promise<Row[]> {
   const rows: Row[] = []
-  let real: IpcResult | undefined
   for (const { subscribers, ours, salt } of LOADS) {
     const theirs = await measure(salt)
-    real ??= theirs
     rows.push(...rateRows(subscribers, await measure(ours), theirs))
   }
   rows.push(await latencyRow())
-  if (real) rows.push(...(await clientRows(SALT, real)))
-  const next = SALT_RELEASES.split
-  rows.push(...(await clientRows(next, await measure({ bus: next, subscribers: 1, events: 3000 }))))
+  for (const salt of [SALT, SALT_RELEASES.split]) rows.push(...(await clientRows(salt)))
   return rows
 }
 

@@ -1,8 +1,7 @@
 /**
- * A bus with its journal as the daemon has them: journal.ts DIR EVENTS. First it publishes so many events, or what it can in
- * 150 s, then it opens the journal
- * that is left and takes lines, one JSON object each: `{"pattern", "since", "until", "newestFirst", "count"}` answers with
- * `{"found", "ms", "firstMs"}`.
+ * A bus with its journal as the daemon has them: journal.ts DIR EVENTS. First it publishes so many events, or what it can in 150 s,
+ * then it opens the journal that is left, reads it, and takes lines, one JSON object each: `{"pattern", "since", "until", "newestFirst",
+ * "count"}` answers with `{"found", "ms", "firstMs"}`.
  *
  * The events are those of 200 hosts with 20 kinds each, between them jobs, each with a tag of its own, and a few of `bench/rare/…`.
  */
