@@ -11,8 +11,8 @@ import {
   PROBE_TAG,
   type PullerStats,
   SaltError,
-  type SaltEvent,
   SaltEventClient,
+  type WireEvent,
 } from '../../src/salt/index.ts'
 import { checkPayload, readTag, tagEnd } from '../../src/salt/ipc/body.ts'
 import { Random } from '../../src/simulator/random.ts'
@@ -105,7 +105,7 @@ async function rude(path: string, random: Random): Promise<void> {
 /** A client of the library beside the hostile ones: what it fires has to come back, all of it and in order. */
 class Witness implements AsyncDisposable {
   readonly #client: SaltEventClient
-  readonly #events: AsyncIterator<SaltEvent>
+  readonly #events: AsyncIterator<WireEvent>
   #fired = 0
 
   constructor(client: SaltEventClient) {

@@ -21,7 +21,7 @@ const UCRED_BYTES = 12
 type GetSockOpt = (fd: number, level: number, name: number, value: Int32Array, length: Uint32Array) => number
 
 /**
- * Loads what asks for `SO_PEERCRED`, which Node does not: docs/decisions/0005-peer-credentials.md.
+ * Loads what asks for `SO_PEERCRED`, which Node does not: docs/decisions/0006-peer-credentials.md.
  *
  * @throws {SaltError} ERR_SALT_CREDENTIALS where the platform does not tell, or the optional package `koffi` is not installed.
  */
