@@ -9,7 +9,7 @@ import { cpuMs, residentMb, threadTimes } from './proc.ts'
 import { percentile, perSecond } from './report.ts'
 import { countersOf, startVirbus, writeSettings } from './virbus.ts'
 
-/** Sockets behind which nothing is, which no bus can beat. */
+/** Sockets behind which nothing is but a pipe, which no bus can beat by much. */
 export const NOTHING = 'nothing'
 
 /** A release of Salt, or us. */
@@ -157,7 +157,6 @@ export async function measure(run: IpcRun): Promise<IpcResult> {
     subscribing: readers.map((share) => share(msRead)).reduce((a, b) => (a.taken > b.taken ? a : b)),
     firing: (await fired).share,
   }
-  // Where nothing is between them, who fires may be the later one.
   const ms = Math.max(msRead, (await fired).at - began)
   const megabytes = residentMb(server.pid)
   for (const part of [firer, ...subscribers]) await part[Symbol.asyncDispose]()

@@ -9,16 +9,14 @@ import { once } from 'node:events'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
-import { encode } from '../src/msgpack/index.ts'
 import {
   type Dialect,
   FrameBatch,
+  MessageSplitter,
   pubFraming,
   SaltEventClient,
-  StampClock,
   socketPaths,
 } from '../src/salt/index.ts'
-import { SAMPLE } from './ipc-sample.ts'
 
 const [sockDir = '', role = '', amount = '0', ...more] = process.argv.slice(2)
 const count = Number(amount)
@@ -101,22 +99,17 @@ async function stall(): Promise<void> {
   }
 }
 
-/**
- * Sockets with no bus behind them: what is fired is thrown away, and with its first byte each subscriber is sent all events at once. No
- * bus can be faster for the clients at its two ends.
- */
+/** Sockets with as little behind them as there can be: each piece that is fired goes to the subscribers, cut as they want it, and is not looked at. */
 async function nothing(dialect: Dialect): Promise<void> {
   const { pub, pull } = socketPaths(sockDir, {})
-  const batch = new FrameBatch(pubFraming(dialect))
-  const stamp = new StampClock().now()
-  for (let number = 0; number < count; number++)
-    batch.addEvent('bench/lifecycle', encode({ ...SAMPLE, number, _stamp: stamp }))
-  const blocks = batch.take()
   const subscribers: Socket[] = []
   createServer((socket) => subscribers.push(socket.resume())).listen(pub)
   createServer((socket) => {
-    socket.once('data', () => {
-      for (const subscriber of subscribers) for (const block of blocks) subscriber.write(block)
+    const batch = new FrameBatch(pubFraming(dialect))
+    const splitter = new MessageSplitter({ onBody: (body) => batch.addBody(body) })
+    socket.on('data', (chunk: Buffer) => {
+      splitter.push(chunk)
+      for (const block of batch.take()) for (const subscriber of subscribers) subscriber.write(block)
     })
   }).listen(pull)
   await once(process.stdin.resume(), 'end')

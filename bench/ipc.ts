@@ -14,7 +14,7 @@ const GOAL = {
   p99Ms: 3,
   clients: 3,
 }
-/** How near ours comes to sockets with nothing behind them, when Salt's own clients are what takes the time. */
+/** How near ours comes to sockets with a mere pipe between them, when Salt's own clients are what takes the time. */
 const PYTHON_BOUND = 0.75
 
 const CLIENT_EVENTS = 5000
@@ -77,8 +77,8 @@ async function latencyRow(): Promise<Row> {
 }
 
 /**
- * Salt's own clients, firing and subscribing, on a real publisher, on ours, and on sockets with nothing behind them, in turn; the fastest of
- * each. Where Python takes the time, no bus can be three times as fast: that is so when ours is about as fast as nothing.
+ * Salt's own clients, firing and subscribing, on a real publisher, on ours, and on sockets with a mere pipe between them, in turn; the fastest of
+ * each. Where Python takes the time, no bus can be three times as fast: that is so when ours is about as fast as the pipe.
  */
 async function clientRows(salt: Who): Promise<Row[]> {
   const load = { firer: salt, subscriber: salt, subscribers: 1, events: CLIENT_EVENTS, wire: dialectOf(salt) }
@@ -100,7 +100,7 @@ async function clientRows(salt: Who): Promise<Row[]> {
   return [
     { ...row, ratio, goal: 1 },
     {
-      what: `${what}, on ours and on sockets with nothing behind them`,
+      what: `${what}, on ours and on sockets with a mere pipe between them`,
       ours: perSecond(rate, 1000),
       peer: perSecond(most, 1000),
       ratio: rate / most,
