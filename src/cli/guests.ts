@@ -15,6 +15,7 @@ export interface GuestsOptions {
   readonly host?: string
   readonly state?: string[]
   readonly titles?: boolean
+  readonly metadata?: string[]
   readonly json?: boolean
   readonly sockDir?: string
   readonly minionId?: string
@@ -42,6 +43,7 @@ async function askVirbus(options: GuestsOptions, signal: AbortSignal): Promise<H
     ['fresh', '1'],
     ...(options.host === undefined ? [] : [['host', options.host] as [string, string]]),
     ...(options.state ?? []).map((state): [string, string] => ['state', state]),
+    ...(options.metadata ?? []).map((uri): [string, string] => ['metadata', uri]),
     ...(options.titles ? [['titles', '1'] as [string, string]] : []),
   ])
   const answer = await askControl(controlPath(sockDir, options.minionId), `/v1/guests?${query}`, signal)
@@ -51,7 +53,7 @@ async function askVirbus(options: GuestsOptions, signal: AbortSignal): Promise<H
 /** Asks libvirt itself, all hosts at the same time. */
 async function askHosts(
   uris: readonly string[],
-  { host, state, titles }: GuestsOptions,
+  { host, state, titles, metadata }: GuestsOptions,
   signal: AbortSignal,
 ): Promise<HostReport[]> {
   const states = state?.map(stateNumber)
@@ -65,7 +67,7 @@ async function askHosts(
         one.attach({ uri, hostname: await connection.getHostname(), source })
         const only = new Hosts()
         only.add(one)
-        return (await only.look({ host, states, titles })).map(hostReport)
+        return (await only.look({ host, states, titles, metadata })).map(hostReport)
       } catch (error) {
         signal.throwIfAborted()
         return [{ host: uri, hostname: null, connected: false, error: messageOf(error), guests: [] }]

@@ -227,6 +227,7 @@ function addGuests(program: Command, done: (exitCode: number) => void): void {
     .option('--host <glob>', 'only hosts whose URI or name matches')
     .option('--state <state>', 'only guests in this state (running, paused, shutoff …); repeatable', several)
     .option('--titles', "show the guests' titles")
+    .option('--metadata <namespace>', 'with --json: this element of their metadata; repeatable', several)
     .option('--json', 'one JSON array of guests; memory in KiB, CPU time in nanoseconds')
     .addOption(sockDir())
     .addOption(minionId())

@@ -18,6 +18,7 @@ export interface GuestReport {
   readonly maxMemoryKiB?: number | bigint
   readonly cpuTimeNs?: number | bigint
   readonly title?: string
+  readonly metadata?: GuestView['metadata']
 }
 
 /** A host as it is shown to programs. */
@@ -39,7 +40,7 @@ export function hostReport(view: HostView): HostReport {
 }
 
 function report(host: string, guest: GuestView): GuestReport {
-  const { name, uuid, id, state, persistent, reason, autostart, vcpus, title } = guest
+  const { name, uuid, id, state, persistent, reason, autostart, vcpus, title, metadata } = guest
   const { memoryKiB, maxMemoryKiB, cpuTimeNs } = guest
   const why = reasonName(state, reason)
   return {
@@ -52,6 +53,7 @@ function report(host: string, guest: GuestView): GuestReport {
     ...(maxMemoryKiB !== undefined && { maxMemoryKiB }),
     ...(cpuTimeNs !== undefined && { cpuTimeNs }),
     ...(title !== undefined && { title }),
+    ...(metadata !== undefined && { metadata }),
   }
 }
 
@@ -69,13 +71,15 @@ export function stateNumber(name: string): number {
   )
 }
 
-/** `/v1/guests?host=GLOB&state=NAME&titles=1&fresh=1`; `state` may come more than once; `fresh`: figures of this moment, not of the last second. */
+/** `/v1/guests?host=GLOB&state=NAME&titles=1&metadata=NAMESPACE&fresh=1`; `state` and `metadata` may come more than once; `fresh`: figures of this moment, not of the last second. */
 export async function guestsRoute(hosts: Hosts, params: URLSearchParams): Promise<HostReport[]> {
   const states = params.getAll('state').map(stateNumber)
+  const namespaces = params.getAll('metadata')
   const views = await hosts.look({
     host: params.get('host') ?? undefined,
     states: states.length > 0 ? states : undefined,
     titles: params.get('titles') === '1',
+    metadata: namespaces.length > 0 ? namespaces : undefined,
     maxAgeMs: params.get('fresh') === '1' ? 0 : undefined,
   })
   return views.map(hostReport)

@@ -1,6 +1,6 @@
 import { messageOf } from '../core/errors.ts'
 import { Descriptions } from './descriptions.ts'
-import type { Figures, GuestSource } from './figures.ts'
+import type { Figures, GuestSource, MetadataValue } from './figures.ts'
 import type { Guest } from './guest.ts'
 import { Inventory, type OnChange } from './inventory.ts'
 
@@ -12,6 +12,8 @@ export interface GuestView extends Guest, Partial<Figures> {
   readonly state: number
   /** Only when asked for, and only of guests that have one. */
   readonly title?: string
+  /** Elements of the metadata by namespace: only those that were asked for. */
+  readonly metadata?: Readonly<Record<string, MetadataValue>>
 }
 
 /** A host and its guests at one moment. */
@@ -32,6 +34,8 @@ export interface LookOptions {
   readonly maxAgeMs?: number | undefined
   /** Ask for titles, too: one question a guest whose title is not known yet. */
   readonly titles?: boolean | undefined
+  /** Namespaces of metadata elements to ask for, every time. */
+  readonly metadata?: readonly string[] | undefined
 }
 
 /** One connection that is there. */
@@ -110,7 +114,10 @@ export class Host {
     }
     const guests = this.inventory.list().map((guest) => this.#view(guest))
     const { name: host, isConnected } = this
-    const described = options.titles ? await Promise.all(guests.map((guest) => this.#titled(guest))) : guests
+    const isDescribed = options.titles === true || options.metadata !== undefined
+    const described = isDescribed
+      ? await Promise.all(guests.map((guest) => this.#described(guest, options)))
+      : guests
     return { host, hostname: this.#hostname, isConnected, error, guests: described }
   }
 
@@ -141,12 +148,19 @@ export class Host {
     return { ...rest, ...guest }
   }
 
-  async #titled(guest: GuestView): Promise<GuestView> {
+  async #described(guest: GuestView, { titles, metadata }: LookOptions): Promise<GuestView> {
     try {
-      const title = (await this.#titles?.get(guest.uuid))?.title
-      return title === undefined ? guest : { ...guest, title }
+      const found = metadata
+        ? await this.#source?.describe(guest.uuid, metadata)
+        : await this.#titles?.get(guest.uuid)
+      if (!found) return guest
+      return {
+        ...guest,
+        ...(titles && found.title !== undefined && { title: found.title }),
+        ...(metadata && { metadata: Object.fromEntries(found.metadata) }),
+      }
     } catch {
-      // A host that is lost in between has said so already; its guests are shown without titles.
+      // A host that is lost in between has said so already; its guests are shown without descriptions.
       return guest
     }
   }

@@ -93,6 +93,39 @@ test('virbus guests --uri agrees with virsh list --all and virsh dominfo', live,
   await agreesWithVirsh(qemu, guests)
 })
 
+test('metadata is shown of those that have it, by libvirt itself and by a running virbus', live, async () => {
+  const uri = 'http://example.org/owner'
+  const set = [
+    'metadata',
+    'rests',
+    '--uri',
+    uri,
+    '--key',
+    'o',
+    '--set',
+    '<owner since="1">ops</owner>',
+    '--config',
+  ]
+  const done = await virsh(qemu, ...set)
+  assert.equal(done.code, 0, done.stderr)
+  using dir = tempDir()
+  await using up = new LineProcess(VIRBUS, ['up', '--uri', qemu, '--sock-dir', dir.path])
+  await up.lines(/libvirt events registered/, 1, 'stderr')
+  for (const where of [
+    ['--uri', qemu],
+    ['--sock-dir', dir.path],
+  ]) {
+    const { stdout, code, stderr } = await virbus('guests', ...where, '--json', '--metadata', uri)
+    assert.equal(code, 0, stderr)
+    const guests: Report[] = JSON.parse(stdout)
+    const found = guests.map(({ name, metadata }) => [name, metadata])
+    assert.deepEqual(Object.fromEntries(found), {
+      runs: {},
+      rests: { [uri]: { '@since': '1', '#text': 'ops' } },
+    })
+  }
+})
+
 test('so do the guests that a running virbus keeps by events', live, async () => {
   using dir = tempDir()
   // The test driver forgets everything when its last connection closes.
