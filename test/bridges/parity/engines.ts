@@ -117,9 +117,17 @@ export class Engines implements AsyncDisposable {
     return this.#real.stderr
   }
 
+  /** Whether both engines tell an event like this one within a moment. */
+  async tell(awaited: Awaited, waitMs: number): Promise<boolean> {
+    return await this.until(awaited, 1, waitMs).then(
+      () => true,
+      () => false,
+    )
+  }
+
   /** Waits until both engines have told `count` events like this one, and gives the last of these. */
-  async until(awaited: Awaited, count = 1): Promise<Seen> {
-    const deadline = performance.now() + WAIT_MS
+  async until(awaited: Awaited, count = 1, waitMs: number = WAIT_MS): Promise<Seen> {
+    const deadline = performance.now() + waitMs
     for (;;) {
       const found = [this.real, this.ours].map((seen) => seen.filter((one) => isLike(one, awaited)))
       const last = found[1]?.[count - 1]
