@@ -42,6 +42,10 @@ const NOT_WANTED: Decision = { isWanted: false }
 
 /** Picks events by their guests and says what is added to them. */
 export class GuestSelection {
+  /** Namespaces of which guests are asked. */
+  readonly namespaces: readonly string[]
+  /** Whether guests have to be asked for anything beyond what events tell. */
+  readonly asks: boolean
   readonly #filter: GuestFilter | undefined
   readonly #enrich: Enrichment
   readonly #matchesName: (name: string) => boolean
@@ -55,17 +59,9 @@ export class GuestSelection {
     this.#matchesName = (name) => names.some((matches) => matches(name))
     this.#uuids = new Set((filter?.uuids ?? []).map((uuid) => uuid.toLowerCase()))
     this.#metadata = (filter?.metadata ?? []).map(metadataMatcher)
-  }
-
-  /** Namespaces of which guests are asked. */
-  get namespaces(): string[] {
-    const wanted = [...(this.#filter?.metadata ?? []).map(({ uri }) => uri), ...(this.#enrich.metadata ?? [])]
-    return [...new Set(wanted)]
-  }
-
-  /** Whether guests have to be asked for anything beyond what events tell. */
-  get asks(): boolean {
-    return this.#enrich.title === true || this.namespaces.length > 0
+    const wanted = [...(filter?.metadata ?? []).map(({ uri }) => uri), ...(enrich.metadata ?? [])]
+    this.namespaces = [...new Set(wanted)]
+    this.asks = enrich.title === true || this.namespaces.length > 0
   }
 
   /** What becomes of an event that is about no guest. */

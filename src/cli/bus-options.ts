@@ -1,5 +1,5 @@
 import { SaltEventClient } from '../salt/index.ts'
-import { defaultSockDir } from './sock-dir.ts'
+import { ownSockDir } from './sock-dir.ts'
 
 /** Which bus a command talks to. */
 export interface BusOptions {
@@ -10,7 +10,7 @@ export interface BusOptions {
 
 /** Connects to the sockets of a bus: ours or a Salt daemon's. */
 export function connectBus(options: BusOptions, signal?: AbortSignal): Promise<SaltEventClient> {
-  const sockDir = options.sockDir ?? defaultSockDir(process.env, process.getuid?.() ?? 0)
+  const sockDir = options.sockDir ?? ownSockDir()
   return SaltEventClient.connect({
     sockDir,
     ...(options.minionId === undefined ? { node: 'master' } : { node: 'minion', id: options.minionId }),

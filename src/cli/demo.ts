@@ -9,7 +9,7 @@ import { formatEvent } from './event-text.ts'
 import { type LogLevel, makeLogger } from './log.ts'
 import { EXIT, onReaderGone, write } from './output.ts'
 import { untilSignalled } from './signals.ts'
-import { defaultSockDir } from './sock-dir.ts'
+import { ownSockDir } from './sock-dir.ts'
 import { DEFAULT_WIRE } from './up.ts'
 
 export interface DemoOptions {
@@ -32,7 +32,7 @@ export async function demo(options: DemoOptions): Promise<number> {
   const reason = named ? await unreachable(named, stop.signal) : 'no URI given'
   const simulated = reason !== undefined
   const uri = simulated ? await simulate(options, stack) : named
-  const sockDir = options.sockDir ?? defaultSockDir(process.env, process.getuid?.() ?? 0)
+  const sockDir = options.sockDir ?? ownSockDir()
   const wire = options.wire ?? DEFAULT_WIRE
   const log = makeLogger(options.logLevel)
   const daemon = stack.use(await Daemon.start({ sockDir, wire, engines: [{ uri }], log }))

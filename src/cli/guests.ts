@@ -1,24 +1,23 @@
 import { LibvirtGuestSource, listGuests, stateText } from '../bridges/index.ts'
 import { messageOf } from '../core/errors.ts'
-import { controlPath, type GuestReport, type HostReport, hostReport, stateNumber } from '../daemon/index.ts'
+import { type GuestReport, type HostReport, hostReport, stateNumber } from '../daemon/index.ts'
 import { Host, Hosts } from '../guests/index.ts'
 import { askControl, toJson } from '../http/index.ts'
 import { connect } from '../libvirt/index.ts'
+import type { BusOptions } from './bus-options.ts'
+import { controlOf } from './control.ts'
 import { parseExactJson } from './exact-json.ts'
 import { EXIT, onReaderGone, write } from './output.ts'
 import { untilSignalled } from './signals.ts'
-import { defaultSockDir } from './sock-dir.ts'
 import { table } from './table.ts'
 
-export interface GuestsOptions {
+export interface GuestsOptions extends BusOptions {
   readonly uri?: string[]
   readonly host?: string
   readonly state?: string[]
   readonly titles?: boolean
   readonly metadata?: string[]
   readonly json?: boolean
-  readonly sockDir?: string
-  readonly minionId?: string
 }
 
 /**
@@ -38,7 +37,6 @@ export async function guests(options: GuestsOptions): Promise<number> {
 }
 
 async function askVirbus(options: GuestsOptions, signal: AbortSignal): Promise<HostReport[]> {
-  const sockDir = options.sockDir ?? defaultSockDir(process.env, process.getuid?.() ?? 0)
   const query = new URLSearchParams([
     ['fresh', '1'],
     ...(options.host === undefined ? [] : [['host', options.host] as [string, string]]),
@@ -46,7 +44,7 @@ async function askVirbus(options: GuestsOptions, signal: AbortSignal): Promise<H
     ...(options.metadata ?? []).map((uri): [string, string] => ['metadata', uri]),
     ...(options.titles ? [['titles', '1'] as [string, string]] : []),
   ])
-  const answer = await askControl(controlPath(sockDir, options.minionId), `/v1/guests?${query}`, signal)
+  const answer = await askControl(controlOf(options), `/v1/guests?${query}`, signal)
   return parseExactJson(answer) as HostReport[] // the answer of the route of the same name
 }
 

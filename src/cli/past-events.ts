@@ -1,8 +1,7 @@
-import { controlPath } from '../daemon/index.ts'
 import { askControlLines } from '../http/index.ts'
 import type { BusOptions } from './bus-options.ts'
+import { controlOf } from './control.ts'
 import type { ShownEvent } from './event-format.ts'
-import { defaultSockDir } from './sock-dir.ts'
 import { parseTime } from './time-arg.ts'
 
 /** Which part of the past, as it is on the command line. */
@@ -31,9 +30,7 @@ export async function* eventsOfPast(
     ...(last !== undefined && { last: String(last) }),
     ...(follow && { follow: '1' }),
   })
-  const sockDir = options.sockDir ?? defaultSockDir(process.env, process.getuid?.() ?? 0)
-  const path = controlPath(sockDir, options.minionId)
-  for await (const line of askControlLines(path, `/v1/events?${query}`, signal)) {
+  for await (const line of askControlLines(controlOf(options), `/v1/events?${query}`, signal)) {
     const { sequence, timeMs, tag, payload } = JSON.parse(line)
     yield {
       tag,

@@ -22,6 +22,11 @@ function positive(text: string): number {
   return value
 }
 
+/** Of an option that may be given more than once. */
+function several(value: string, before: string[] = []): string[] {
+  return [...before, value]
+}
+
 function count(text: string): number {
   return text === '-1' ? Number.POSITIVE_INFINITY : positive(text)
 }
@@ -86,11 +91,7 @@ function addUp(program: Command, done: (exitCode: number) => void): void {
   program
     .command('up')
     .description('run the bus and watch libvirt until SIGINT or SIGTERM')
-    .option(
-      '--uri <uri>',
-      'libvirt connection to watch; may be given more than once',
-      (uri: string, all: string[] = []) => [...all, uri],
-    )
+    .option('--uri <uri>', 'libvirt connection to watch; may be given more than once', several)
     .option('--config <file>', 'configuration in YAML; read again on SIGHUP')
     .addOption(sockDir())
     .addOption(stateDir())
@@ -219,7 +220,6 @@ function addFire(program: Command, done: (exitCode: number) => void): void {
 }
 
 function addGuests(program: Command, done: (exitCode: number) => void): void {
-  const several = (value: string, before: string[] = []): string[] => [...before, value]
   program
     .command('guests')
     .description('list the guests that a running virbus knows, or those of the hosts that --uri names')

@@ -12,6 +12,11 @@ export function defaultSockDir(env: Readonly<Record<string, string | undefined>>
   return join(tmpdir(), `virbus-${uid}`)
 }
 
+/** {@link defaultSockDir} of this process. */
+export function ownSockDir(): string {
+  return defaultSockDir(process.env, process.getuid?.() ?? 0)
+}
+
 /**
  * Where guests are kept over restarts: `VIRBUS_STATE_DIR` (empty: nowhere), else `/var/lib/virbus` for root, else `virbus` under
  * `XDG_STATE_HOME` or `~/.local/state`.

@@ -1,10 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { styleText } from 'node:util'
-import { controlPath, type DaemonStats } from '../daemon/index.ts'
+import type { DaemonStats } from '../daemon/index.ts'
 import { askControl } from '../http/index.ts'
 import { type BusOptions, connectBus } from './bus-options.ts'
+import { controlOf } from './control.ts'
 import { EXIT, onReaderGone, write } from './output.ts'
 import { untilSignalled } from './signals.ts'
-import { defaultSockDir } from './sock-dir.ts'
 import { table } from './table.ts'
 
 export interface TopOptions extends BusOptions {
@@ -25,8 +26,7 @@ const CLEAR_REST = '\u001b[J'
 export async function top(options: TopOptions): Promise<number> {
   using stop = untilSignalled()
   onReaderGone(process.stdout, stop.abort)
-  const { sockDir = defaultSockDir(process.env, process.getuid?.() ?? 0) } = options
-  const path = controlPath(sockDir, options.minionId)
+  const path = controlOf(options)
   const ask = async (): Promise<DaemonStats> =>
     JSON.parse(await askControl(path, '/v1/stats', stop.signal)) as DaemonStats // what the route of that name gives
   await using client = await connectBus(options, stop.signal)
@@ -41,7 +41,8 @@ export async function top(options: TopOptions): Promise<number> {
   counting.catch(() => stop.abort())
   let before = await ask()
   for (let look = 0; look < (options.count ?? Number.POSITIVE_INFINITY) && !stop.signal.aborted; look++) {
-    await passed(options.interval, stop.signal)
+    // Only the abort of our own signal ends the wait early.
+    await delay(options.interval, undefined, { signal: stop.signal }).catch(() => {})
     if (stop.signal.aborted) break
     const now = await ask()
     const seconds = options.interval / 1000
@@ -65,16 +66,6 @@ export async function top(options: TopOptions): Promise<number> {
 function screen(text: string): string {
   if (!process.stdout.isTTY) return `${text}\n`
   return `${HOME}${text.replaceAll('\n', '\u001b[K\n')}${CLEAR_REST}`
-}
-
-async function passed(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  const abort = (): void => resolve()
-  signal.addEventListener('abort', abort, { once: true })
-  await promise
-  clearTimeout(timer)
-  signal.removeEventListener('abort', abort)
 }
 
 function overview(before: DaemonStats, now: DaemonStats, seconds: number): string {

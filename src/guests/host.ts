@@ -130,12 +130,9 @@ export class Host {
   }
 
   async #ask(source: GuestSource): Promise<void> {
-    const touched = new Set<string>()
-    this.#touched = touched
+    this.#touched = new Set()
     const startedAt = performance.now()
-    const figures = await source.figures()
-    if (this.#touched !== touched) return
-    this.#figures = figures
+    this.#figures = await source.figures()
     this.#asOf = startedAt
   }
 

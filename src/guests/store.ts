@@ -1,5 +1,5 @@
-import { renameSync } from 'node:fs'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { isDamaged, moveAside, sqliteCode } from '../core/damaged-sqlite.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { GuestsError } from './errors.ts'
@@ -13,10 +13,8 @@ const TOLD_MS = 100
 /** How often it is written down that a host is still watched, in milliseconds. */
 const HEARTBEAT_MS = 10_000
 const VERSION = 1
-/** Result codes of SQLite. */
+/** Result code of SQLite. */
 const SQLITE_BUSY = 5
-const SQLITE_CORRUPT = 11
-const SQLITE_NOTADB = 26
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS hosts (key TEXT PRIMARY KEY, uri TEXT NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
@@ -98,16 +96,14 @@ export class GuestStore implements Disposable {
     try {
       return open()
     } catch (error) {
-      const code = sqliteCode(error)
-      if (code === SQLITE_BUSY)
+      if (sqliteCode(error) === SQLITE_BUSY)
         throw new GuestsError('ERR_GUESTS_STORE_IN_USE', `${path} is in use by another process`, {
           cause: error,
         })
-      if (code !== SQLITE_CORRUPT && code !== SQLITE_NOTADB) throw noStore(path, error)
-      const aside = `${path}.broken-${Date.now()}`
+      if (!isDamaged(error)) throw noStore(path, error)
+      const aside = moveAside(path)
       log.error({ path, aside, error: messageOf(error) }, 'kept guests cannot be read; moved aside')
       try {
-        for (const end of ['', '-wal', '-shm']) moveAside(`${path}${end}`, `${aside}${end}`)
         return open()
       } catch (again) {
         throw noStore(path, again)
@@ -234,18 +230,6 @@ function prepared(database: DatabaseSync, path: string): DatabaseSync {
     database.close()
     throw error
   }
-}
-
-function moveAside(from: string, to: string): void {
-  try {
-    renameSync(from, to)
-  } catch {
-    // There is no such part of it, or the next attempt to open it says what is wrong.
-  }
-}
-
-function sqliteCode(error: unknown): number | undefined {
-  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
 }
 
 function noStore(path: string, cause: unknown): GuestsError {

@@ -235,10 +235,9 @@ export class JournalFile implements Disposable {
     const prefix = literalPrefix(pattern)
     const limit = newestFirst ? MERGED_MAX.newestFirst : MERGED_MAX.oldestFirst
     const found: KnownTag[] = []
-    // Behind everything that begins so: the prefix with the largest code point after it.
     const rows = this.#iterate(
       'SELECT id, tag, last FROM tags WHERE tag >= ? AND tag <= ? AND last > ? AND instr(tag, ?) > 0',
-      ...[prefix, `${prefix}\u{10ffff}`, after, literalPart(pattern)],
+      ...[prefix, lastWith(prefix), after, literalPart(pattern)],
     )
     for (const { id, tag, last } of rows) {
       if (!matches(String(tag))) continue

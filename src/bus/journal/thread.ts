@@ -1,15 +1,13 @@
 /** A thread of the journal: one writes and removes, one reads, so that a long search keeps no event waiting. */
-import { renameSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
+import { isDamaged, moveAside } from '../../core/damaged-sqlite.ts'
 import { codeOf, messageOf } from '../../core/errors.ts'
 import { JournalFile } from './file.ts'
 import type { JournalReply, JournalRequest, JournalThreadData, JournalTrouble } from './messages.ts'
 
 /** How often it is looked whether there is something to remove, in milliseconds. */
 const TRIM_MS = 5000
-/** Result codes of SQLite: the file is damaged, or no database. */
-const BROKEN_CODES: ReadonlySet<number> = new Set([11, 26])
 
 const data = workerData as JournalThreadData // what Journal starts its threads with
 const port = parentPort
@@ -21,10 +19,6 @@ function reply(message: JournalReply, transfer: ArrayBuffer[] = []): void {
 
 function troubleOf(error: unknown): JournalTrouble {
   return { message: messageOf(error), code: codeOf(error) }
-}
-
-function sqliteCode(error: unknown): number {
-  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0
 }
 
 /** Opens the file; a damaged one is moved aside, and a new one made. */
@@ -43,15 +37,8 @@ function open(): { file: JournalFile; aside: string | undefined } {
   try {
     return { file: make(), aside: undefined }
   } catch (error) {
-    if (data.role === 'reader' || !BROKEN_CODES.has(sqliteCode(error))) throw error
-    const aside = `${data.path}.broken-${Date.now()}`
-    for (const end of ['', '-wal', '-shm']) {
-      try {
-        renameSync(`${data.path}${end}`, `${aside}${end}`)
-      } catch {
-        // There is no such part of it, or making the new file says what is wrong.
-      }
-    }
+    if (data.role === 'reader' || !isDamaged(error)) throw error
+    const aside = moveAside(data.path)
     return { file: make(), aside }
   }
 }
