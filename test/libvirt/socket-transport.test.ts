@@ -1,20 +1,25 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Transport } from '../../src/libvirt/transports/transport.ts'
 import { connectUnix } from '../../src/libvirt/transports/unix.ts'
 import { tempDir } from '../support/peers.ts'
 
 const READ_BYTES = 65_536
 const FLOOD_BYTES = 8 * 1024 * 1024
 
-test('a daemon that sends without end is read one buffer a turn, so that others have theirs', async () => {
-  using dir = tempDir()
-  const path = join(dir.path, 's')
+/** A connection to a daemon that has sent all at once. */
+async function flood(path: string): Promise<{ server: Server; transport: Transport }> {
   const server = createServer((socket) => socket.end(Buffer.alloc(FLOOD_BYTES)))
   await once(server.listen(path), 'listening')
-  const transport = await connectUnix({ socketPath: path })
+  return { server, transport: await connectUnix({ socketPath: path }) }
+}
+
+test('a daemon that sends without end is read one buffer a turn, so that others have theirs', async () => {
+  using dir = tempDir()
+  const { server, transport } = await flood(join(dir.path, 's'))
   let total = 0
   let thisTurn = 0
   let most = 0
@@ -43,10 +48,7 @@ test('a daemon that sends without end is read one buffer a turn, so that others 
 
 test('a transport that was paused stays so, whatever has come', async () => {
   using dir = tempDir()
-  const path = join(dir.path, 's')
-  const server = createServer((socket) => socket.end(Buffer.alloc(FLOOD_BYTES)))
-  await once(server.listen(path), 'listening')
-  const transport = await connectUnix({ socketPath: path })
+  const { server, transport } = await flood(join(dir.path, 's'))
   let total = 0
   let pauses = 0
   await new Promise<void>((resolve) => {

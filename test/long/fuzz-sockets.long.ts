@@ -145,15 +145,15 @@ function count(random: Random, expects: Counts & { messages: number }): Buffer {
   return stream
 }
 
+/** A bus without hosts. */
+function startDaemon(sockDir: string): Promise<Daemon> {
+  return Daemon.start({ sockDir, wire: 'split', engines: [], log: silentLogger })
+}
+
 test('a million mutated messages into the pull socket: judged alike however cut, others served, no growth', async () => {
   using dir = tempDir()
   const random = new Random(seedOf('fuzz pull socket'))
-  await using daemon = await Daemon.start({
-    sockDir: dir.path,
-    wire: 'split',
-    engines: [],
-    log: silentLogger,
-  })
+  await using daemon = await startDaemon(dir.path)
   await using witness = await Witness.connect(dir.path)
   const { pull } = daemon.sockets
   await witness.check()
@@ -182,12 +182,7 @@ test('a million mutated messages into the pull socket: judged alike however cut,
 test('thousands of clients that come and go in the middle of messages, and some that stop there', async () => {
   using dir = tempDir()
   const random = new Random(seedOf('fuzz pull socket, rude'))
-  await using daemon = await Daemon.start({
-    sockDir: dir.path,
-    wire: 'split',
-    engines: [],
-    log: silentLogger,
-  })
+  await using daemon = await startDaemon(dir.path)
   await using witness = await Witness.connect(dir.path)
   const { pull } = daemon.sockets
   await witness.check()
